@@ -187,7 +187,7 @@ const schema = z.strictObject({
     .url({ protocol: /^https?$/ })
     .optional()
     .describe('where spans go; default: nowhere'),
-  decisionLog: file.describe('JSONL file of decision records, kept 0600'),
+  decisionLog: file.describe('JSONL file of decision records, kept 0600; once it is renamed, another one is begun'),
 })
 
 /** `[key, what else it could be, why it is needed]` */

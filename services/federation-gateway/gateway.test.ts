@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { readFileSync, renameSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { program } from './config.ts'
@@ -141,6 +142,25 @@ describe('a gateway that lends', () => {
       { ...of, ...known, tenantId: tenant.tenantId, outcome: 'allowed', status: 200, rowsOut: 3 },
       { ...of, outcome: 'denied', status: 421, reason: 'authority_mismatch', grantId: null, queryHash: null },
     ])
+  })
+
+  test('goes on in a new decision log once the one that it has is renamed, with a row for each request', async () => {
+    const { decisionLog } = site.configuration as { decisionLog: string }
+    expect((await ask('/list/tasks', {})).status).toBe(200)
+    const last = site.decisions().at(-1)!
+    renameSync(decisionLog, `${decisionLog}.1`)
+    expect([(await ask('/list/tasks', {})).status, (await ask('/list/memory', {})).status]).toEqual([200, 403])
+    const decided = site.decisions()
+    expect(decided.map(({ status }) => status)).toEqual([200, 403])
+    expect(readFileSync(`${decisionLog}.1`, 'utf8')).toContain(last.requestId)
+    const ids = [last, ...decided].map(({ requestId }) => requestId)
+    await vi.waitFor(
+      async () => {
+        const rows = await readAudit(database.app, { limit: 100 })
+        expect(rows.filter(({ requestId }) => ids.includes(requestId))).toHaveLength(3)
+      },
+      { timeout: 1_000 },
+    )
   })
 
   test('is administered by its operator: a grant that is revoked is refused at once, and the CA is told', async () => {

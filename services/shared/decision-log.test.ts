@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { openDecisionLog } from './decision-log.ts'
+import { openDecisionLog, refusedStart } from './decision-log.ts'
 import { canBoundFiles } from './testing/full-disk.ts'
 
 const LOG = new URL('./decision-log.ts', import.meta.url).href
@@ -64,4 +64,38 @@ test('what a killed process had begun to write is cut off, and nothing else', ()
     openDecisionLog(file, { node: 'node-a', unit: 'auth' }).close()
     expect(readFileSync(file, 'utf8')).toBe(kept)
   }
+})
+
+test('a log that was renamed or removed is followed by a new file, and while there can be none nothing is recorded', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'decision-log-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const below = join(folder, 'log')
+  mkdirSync(below)
+  const file = join(below, 'decisions.jsonl')
+  const log = openDecisionLog(file, { node: 'node-a', unit: 'auth' })
+  onTestFinished(() => log.close())
+  const record = () => log.record(refusedStart({ guard: 'g', reason: 'r', target: 't' }))
+  const seqIn = (path: string) =>
+    readFileSync(path, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).seq as number)
+
+  record()
+  record()
+  renameSync(file, `${file}.1`)
+  record()
+  expect([seqIn(`${file}.1`), seqIn(file)]).toEqual([[1, 2], [3]])
+  expect(statSync(file).mode & 0o777).toBe(0o600)
+  // As it is made by who renames, or as another process has begun it.
+  renameSync(file, `${file}.1`)
+  writeFileSync(file, '{"seq":99}\n')
+  record()
+  expect(seqIn(file)).toEqual([99, 4])
+
+  rmSync(below, { recursive: true })
+  expect(record).toThrow(/ENOENT/)
+  mkdirSync(below)
+  record()
+  expect(seqIn(file)).toEqual([5])
 })

@@ -1,4 +1,4 @@
-import { closeSync, fchmodSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, fchmodSync, fstatSync, ftruncateSync, openSync, readSync, statSync, writeSync } from 'node:fs'
 import { failureFields, type Log } from './log.ts'
 import { StartFailure } from './start-failure.ts'
 
@@ -31,15 +31,25 @@ export interface DecisionLog {
   close(): void
 }
 
-/** Appends one JSON line for each decision to a file (0600). Synchronous: a record is never behind the answer it explains. */
+/**
+ * Appends one JSON line for each decision to a file (0600). Synchronous: a record is never behind the answer it explains. A file that has
+ * become too large is renamed by whoever looks after it: the next record stands in a new one.
+ */
 export function openDecisionLog(file: string, who: { node: string; unit: string }): DecisionLog {
-  const handle = openSync(file, 'a+', 0o600)
-  fchmodSync(handle, 0o600)
+  let handle = openPrivate(file)
   cutTornLine(handle)
+  let { dev, ino } = fstatSync(handle)
   const writer = JSON.stringify(who).slice(1, -1)
   let seq = 0
   return {
     record(decision) {
+      const here = statSync(file, { throwIfNoEntry: false })
+      if (here?.ino !== ino || here.dev !== dev) {
+        const next = openPrivate(file)
+        closeSync(handle)
+        handle = next
+        ;({ dev, ino } = fstatSync(handle))
+      }
       // Who writes is the same in every line, and this is on the way of every answer.
       const head = `{"ts":"${new Date().toISOString()}","seq":${seq + 1},${writer},`
       append(handle, Buffer.from(`${head}${JSON.stringify(decision).slice(1)}\n`))
@@ -47,6 +57,12 @@ export function openDecisionLog(file: string, who: { node: string; unit: string 
     },
     close: () => closeSync(handle),
   }
+}
+
+function openPrivate(file: string): number {
+  const handle = openSync(file, 'a+', 0o600)
+  fchmodSync(handle, 0o600)
+  return handle
 }
 
 /** The same, for a start: one that cannot be written is a mistake in the configuration. Throws `StartFailure`. */

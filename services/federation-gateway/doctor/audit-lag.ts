@@ -1,5 +1,5 @@
 import { nodeName } from '../config.ts'
-import { headOfLog, type LogPosition, rowsInLog, sizeOfLog } from '../storage/audit/log-file.ts'
+import { LogFiles, type LogPosition } from '../storage/audit/log-file.ts'
 import type { AuditState } from '../storage/audit/writer.ts'
 import { positionKey } from '../storage/audit/writer.ts'
 import { setting } from '../storage/settings.ts'
@@ -31,22 +31,22 @@ function lagOfWriter(state: AuditState, now: number): Finding {
 
 /** From outside: what the decision log has behind the place up to which its rows are stored. */
 async function lagOfLog(examined: Examined): Promise<Finding> {
-  const { app, configuration } = examined
+  const { configuration } = examined
   const { decisionLog, unit } = configuration!
-  let size: number
+  const noted = await setting<LogPosition>(examined.app, positionKey(`${nodeName(configuration!)}/${unit}`))
+  let log: LogFiles
   try {
-    size = sizeOfLog(decisionLog)
+    log = new LogFiles(decisionLog, noted)
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
     if (code === 'ENOENT') return notMade(`${decisionLog} is not there before the first start`)
     return fail(`${decisionLog} cannot be read (${code})`, 'run this as the user of the gateway')
   }
-  const noted = await setting<LogPosition>(app, positionKey(`${nodeName(configuration!)}/${unit}`))
-  const from =
-    noted !== undefined && noted.head === (await headOfLog(decisionLog)) && noted.offset <= size ? noted.offset : 0
-  for await (const [first] of rowsInLog(decisionLog, { from, to: size, atOnce: 1 })) {
+  using opened = log
+  const { from, end: to } = opened
+  for await (const [first] of opened.rows({ from, to, atOnce: 1 })) {
     const ms = examined.now() - Date.parse(first!.at)
-    const text = `decisions since ${first!.at} are not known to be in the audit (${size - from} bytes of ${decisionLog})`
+    const text = `decisions since ${first!.at} are not known to be in the audit (${to - from} bytes of ${decisionLog})`
     const remedy =
       'see that the gateway runs and that the database takes rows: what is missing is brought in at its start'
     if (ms > LONG_LAG_MS) return fail(text, remedy)

@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as asn1 from '@peculiar/asn1-x509'
@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { loadConfiguration } from '../../shared/configuration.ts'
 import { formProgram } from '../config.ts'
 import { Keyring } from '../sealing/keyring.ts'
+import { LogFiles } from '../storage/audit/log-file.ts'
 import type { AuditState } from '../storage/audit/writer.ts'
 import { addOutboundPeer } from '../storage/outbound-peers.ts'
 import { storePendingKey } from '../storage/peer-keys.ts'
@@ -543,10 +544,15 @@ test('from outside, the audit lags by what the decision log has and the database
   expect(await lag(line(at(20_000)))).toMatchObject({ status: 'warn' })
   const old = line(at(120_000))
   expect(await lag(old)).toMatchObject({ status: 'fail', remedy: expect.stringContaining('see that the gateway runs') })
-  const { headOfLog } = await import('../storage/audit/log-file.ts')
-  const position = { head: await headOfLog(good.decisionLog), offset: old.length }
-  await setSetting(database.app, 'audit-position-gateway-b/gateway', position)
+  using log = new LogFiles(good.decisionLog)
+  await setSetting(database.app, 'audit-position-gateway-b/gateway', log.position(old.length))
   expect(await lag(old)).toMatchObject({ status: 'ok', detail: 'every decision is in the audit' })
+  // What was renamed counts no less than what came after it.
+  renameSync(good.decisionLog, `${good.decisionLog}.1`)
+  expect(await lag('')).toMatchObject({ status: 'ok' })
+  appendFileSync(`${good.decisionLog}.1`, old)
+  expect(await lag('')).toMatchObject({ status: 'fail' })
+  rmSync(`${good.decisionLog}.1`)
   // Under the same path, and of the same length, there is another one.
   const other = line(at(121_000))
   expect(other).toHaveLength(old.length)

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { appendFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -291,6 +291,80 @@ describe('the writer', () => {
     await settled(() => expect(next.state.isBehind).toBe(false))
     expect(await rowsIn()).toEqual(expect.arrayContaining([one.requestId, other.requestId]))
     expect(await rowsIn()).toHaveLength(3)
+  })
+
+  describe('of a log that is renamed', () => {
+    const unknown = () => Promise.reject(new StoreUnavailable('b', undefined))
+    const rotate = (to: number) => renameSync(file, `${file}.${to}`)
+    const noted = () => setting<{ head: string; offset: number }>(database.app, 'audit-position-b/gateway')
+
+    test('takes what comes before there is another one, and what comes into that', async () => {
+      const writer = await start()
+      const asked = [ask(writer)]
+      rotate(1)
+      for (let at = 0; at < 3; at++) asked.push(ask(writer))
+      await settled(async () => expect(await rowsIn()).toHaveLength(4))
+      await writer.close()
+      expect((await rowsIn()).toSorted()).toEqual(asked.toSorted())
+      expect(await noted()).toEqual({ head: expect.stringMatching(/^[0-9a-f]{64}$/), offset: statSync(file).size })
+    })
+
+    test('finds again what it dropped, in each of the files', async () => {
+      const writer = await start({ capacity: 50 })
+      const asked: string[] = []
+      for (const to of [1, 2, 3]) {
+        for (let at = 0; at < 300; at++) asked.push(ask(writer))
+        rotate(to)
+      }
+      // Whatever becomes of the names: the gateway is at work on them.
+      for (const to of [1, 2, 3]) await rm(`${file}.${to}`)
+      expect(writer.state).toMatchObject({ queued: 50, dropped: 850 })
+      await settled(() => expect(writer.state).toMatchObject({ queued: 0, isBehind: false, refilled: 850 }))
+      expect((await rowsIn()).toSorted()).toEqual(asked.toSorted())
+    })
+
+    test('that was killed is followed by one that finds the file where its place is, and what came after', async () => {
+      let isKilled = false
+      const dying: Session = { query: (asked) => (isKilled ? unknown() : database.app.query(asked)) }
+      // What lies beside it and is of before, or of somebody else, is none of it.
+      writeFileSync(`${file}.9`, `${JSON.stringify({ ts: '2026-01-31T09:00:00.000Z', ...decision() })}\n`)
+      const first = await start({ session: dying })
+      const stored = ask(first)
+      await settled(async () => expect((await noted())?.offset).toBe(statSync(file).size))
+      isKilled = true
+      const lost = [ask(first), ask(first, {}, false)]
+      for (const to of [1, 2]) {
+        rotate(to)
+        lost.push(ask(first), ask(first))
+      }
+      const second = await start()
+      await settled(() => expect(second.state.isBehind).toBe(false))
+      expect((await rowsIn()).toSorted()).toEqual([stored, ...lost].toSorted())
+      expect(second.state.refilled).toBe(6)
+    })
+
+    test('notes a place in the old one for as long as there is no record in the new one', async () => {
+      const writer = await start()
+      const asked = [ask(writer)]
+      await settled(async () => expect(await rowsIn()).toHaveLength(1))
+      rotate(1)
+      writeFileSync(file, '')
+      await writer.close()
+      expect(await position()).toBe(statSync(`${file}.1`).size)
+      // In a process that ended before it noted anything.
+      asked.push(
+        ask(
+          await start({
+            session: { query: (one) => (one.text.startsWith('SELECT') ? database.app.query(one) : unknown()) },
+          }),
+        ),
+      )
+      rotate(2)
+      writeFileSync(file, '')
+      const last = await start()
+      await settled(() => expect(last.state.isBehind).toBe(false))
+      expect((await rowsIn()).toSorted()).toEqual(asked.toSorted())
+    })
   })
 
   test('loses one row that the database refuses, and none beside it', async () => {

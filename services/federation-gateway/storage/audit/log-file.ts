@@ -1,56 +1,130 @@
 import { createHash } from 'node:crypto'
-import { createReadStream, statSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { closeSync, fstatSync, openSync, read, readdirSync, readSync, realpathSync, statSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import { auditRowOfLine } from './decision.ts'
 import type { AuditRow } from './rows.ts'
 
-/** A place in a decision log. `head` tells which log it is: under the same path there may be another one after a restore. */
+/** A place in a decision log. `head` tells which file it is in: that is renamed, and another one has its name then. */
 export interface LogPosition {
   readonly head: string
   readonly offset: number
+}
+
+/** A file of a log. It is kept open: what is in it can be read, whatever becomes of its name. */
+interface Part {
+  readonly handle: number
+  readonly dev: number
+  readonly ino: number
+  /** Where it begins: so many bytes are in the parts before it. */
+  readonly base: number
 }
 
 const NEWLINE = 10
 /** Longer than any record. */
 const LONGEST_RECORD = 65_536
 
-export function sizeOfLog(path: string): number {
-  return statSync(path).size
+/**
+ * A decision log as one run of bytes, in which places are told by how many bytes are before them. It may lie in several files: whoever
+ * rotates it renames the one that there is, and the next record begins another.
+ */
+export class LogFiles implements Disposable {
+  readonly #path: string
+  readonly #parts: Part[] = []
+  /** The place that it was opened at; the beginning where there is none, or where it is in a file that is not there any more. */
+  readonly from: number
+
+  /** Throws where there is no such file. */
+  constructor(path: string, noted?: LogPosition) {
+    this.#path = path
+    const current = openSync(path, 'r')
+    const isCurrent = noted === undefined || noted.head === headOf(current)
+    const [first = current, ...later] = isCurrent ? [] : renamedSince(path, noted.head)
+    for (const handle of first === current ? [current] : [first, ...later, current]) this.#add(handle)
+    const isThere = noted?.head === headOf(first) && noted.offset <= fstatSync(first).size
+    this.from = isThere ? noted.offset : 0
+  }
+
+  /** Where the next record will be, or before it. */
+  get end(): number {
+    const here = statSync(this.#path, { throwIfNoEntry: false })
+    const { handle, dev, ino, base } = this.#parts.at(-1)!
+    if (here?.ino === ino && here.dev === dev) return base + here.size
+    // It was renamed. Where there is no other one yet, the next record begins it.
+    if (here !== undefined) this.#add(openSync(this.#path, 'r'))
+    return here === undefined ? base + fstatSync(handle).size : this.end
+  }
+
+  /** Rows of the records between two places, some at a time. A line that is torn is none: nobody got an answer for it. */
+  async *rows({ from, to, atOnce }: { from: number; to: number; atOnce: number }): AsyncGenerator<AuditRow[]> {
+    let rows: AuditRow[] = []
+    for (const { handle, base } of [...this.#parts]) {
+      for await (const lines of linesIn(handle, Math.max(from - base, 0), to - base)) {
+        for (const line of lines) {
+          const row = rowOf(line)
+          if (row !== undefined) rows.push(row)
+          if (rows.length < atOnce) continue
+          yield rows
+          rows = []
+        }
+      }
+    }
+    if (rows.length > 0) yield rows
+  }
+
+  /** A place as the next process will find it. What lies in files before it is not asked for any more. */
+  position(place: number): LogPosition {
+    while (this.#parts.length > 1 && place > this.#parts[1]!.base) closeSync(this.#parts.shift()!.handle)
+    const { handle, base } = this.#parts[0]!
+    return { head: headOf(handle), offset: place - base }
+  }
+
+  [Symbol.dispose](): void {
+    for (const { handle } of this.#parts.splice(0)) closeSync(handle)
+  }
+
+  #add(handle: number): void {
+    const last = this.#parts.at(-1)
+    const base = last === undefined ? 0 : last.base + fstatSync(last.handle).size
+    const { dev, ino } = fstatSync(handle)
+    this.#parts.push({ handle, dev, ino, base })
+  }
 }
 
 /** A hash of the first record, whose time and request nobody else's has. Empty as long as there is none. */
-export async function headOfLog(path: string): Promise<string> {
-  const file = await open(path)
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(LONGEST_RECORD), 0, LONGEST_RECORD, 0)
-    const end = buffer.subarray(0, bytesRead).indexOf(NEWLINE)
-    return end < 0 ? '' : createHash('sha256').update(buffer.subarray(0, end)).digest('hex')
-  } finally {
-    await file.close()
-  }
+function headOf(handle: number): string {
+  const buffer = Buffer.alloc(LONGEST_RECORD)
+  const end = buffer.subarray(0, readSync(handle, buffer, 0, LONGEST_RECORD, 0)).indexOf(NEWLINE)
+  return end < 0 ? '' : createHash('sha256').update(buffer.subarray(0, end)).digest('hex')
 }
 
-/** Rows of the records between two places, some at a time. A line that is torn is none: nobody got an answer for it. */
-export async function* rowsInLog(
-  path: string,
-  { from, to, atOnce }: { from: number; to: number; atOnce: number },
-): AsyncGenerator<AuditRow[]> {
-  if (from >= to) return
-  let [rows, rest]: [AuditRow[], Buffer] = [[], Buffer.alloc(0)]
-  for await (const chunk of createReadStream(path, { start: from, end: to - 1 })) {
-    const bytes: Buffer = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
-    let begin = 0
-    for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, begin)) {
-      const row = rowOf(bytes.subarray(begin, end).toString())
-      if (row !== undefined) rows.push(row)
-      begin = end + 1
-      if (rows.length < atOnce) continue
-      yield rows
-      rows = []
-    }
-    rest = bytes.subarray(begin)
+/** Of the files beside a log whose names begin with its own: the one with this first record, and those that were written to after it. */
+function renamedSince(path: string, head: string): number[] {
+  const real = realpathSync(path)
+  const others = readdirSync(dirname(real), { withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.startsWith(basename(real)) && entry.name !== basename(real))
+    .map(({ name }) => openSync(join(dirname(real), name), 'r'))
+    .sort((one, other) => fstatSync(one).mtimeMs - fstatSync(other).mtimeMs)
+  const first = head === '' ? -1 : others.findIndex((handle) => headOf(handle) === head)
+  const before = first < 0 ? others : others.slice(0, first)
+  for (const handle of before) closeSync(handle)
+  return others.slice(before.length)
+}
+
+const readAt = promisify(read)
+
+async function* linesIn(handle: number, from: number, to: number): AsyncGenerator<string[]> {
+  let rest = Buffer.alloc(0)
+  for (let at = from; at < to; ) {
+    const buffer = Buffer.alloc(Math.min(LONGEST_RECORD, to - at))
+    const { bytesRead } = await readAt(handle, buffer, 0, buffer.length, at)
+    if (bytesRead === 0) return
+    at += bytesRead
+    const bytes = Buffer.concat([rest, buffer.subarray(0, bytesRead)])
+    const end = bytes.lastIndexOf(NEWLINE) + 1
+    rest = bytes.subarray(end)
+    if (end > 0) yield bytes.toString('utf8', 0, end - 1).split('\n')
   }
-  if (rows.length > 0) yield rows
 }
 
 function rowOf(line: string): AuditRow | undefined {

@@ -1,7 +1,7 @@
 import type { Session } from '../database.ts'
 import { setSetting, setting } from '../settings.ts'
 import { StoreUnavailable } from '../unavailable.ts'
-import { headOfLog, type LogPosition, rowsInLog, sizeOfLog } from './log-file.ts'
+import { LogFiles, type LogPosition } from './log-file.ts'
 import { type AuditRow, insertAudit } from './rows.ts'
 
 export interface AuditWriterOptions {
@@ -49,6 +49,7 @@ const NOTE_EVERY_MS = 1_000
  */
 export class AuditWriter implements AsyncDisposable {
   readonly #options: AuditWriterOptions
+  readonly #log: LogFiles
   readonly #capacity: number
   /** Requests whose rows are not stored, with where the log ended before their records: in that order. */
   readonly #open = new Map<string, number>()
@@ -64,18 +65,18 @@ export class AuditWriter implements AsyncDisposable {
   #isClosed = false
   readonly #counts = { stored: 0, dropped: 0, refilled: 0, rejected: 0 }
 
-  private constructor(options: AuditWriterOptions) {
+  private constructor(options: AuditWriterOptions, log: LogFiles) {
     this.#options = options
+    this.#log = log
     this.#capacity = options.capacity ?? CAPACITY
   }
 
   /** Begins where the last process of this name ended. Rows that it has left are brought in beside the work. */
   static async start(options: AuditWriterOptions): Promise<AuditWriter> {
-    const writer = new AuditWriter(options)
     const noted = await setting<LogPosition>(options.session, positionKey(options.name))
-    const [head, size] = [await headOfLog(options.decisionLog), sizeOfLog(options.decisionLog)]
-    const from = noted?.head === head && noted.offset <= size ? noted.offset : 0
-    if (from < size) writer.#missingFrom = from
+    const log = new LogFiles(options.decisionLog, noted)
+    const writer = new AuditWriter(options, log)
+    if (log.from < log.end) writer.#missingFrom = log.from
     writer.#schedule()
     return writer
   }
@@ -87,7 +88,7 @@ export class AuditWriter implements AsyncDisposable {
 
   /** To be called before the decision is recorded. */
   open(requestId: string): AuditEntry {
-    this.#open.set(requestId, sizeOfLog(this.#options.decisionLog))
+    this.#open.set(requestId, this.#log.end)
     return {
       settle: (row) => this.#settle(requestId, row),
       cancel: () => void this.#open.delete(requestId),
@@ -103,6 +104,7 @@ export class AuditWriter implements AsyncDisposable {
     while (this.#hasWork && performance.now() < end && this.#failures === 0) await this.#run()
     await this.#note().catch(() => {})
     await this.#refill?.batches.return(undefined)
+    this.#log[Symbol.dispose]()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -170,10 +172,9 @@ export class AuditWriter implements AsyncDisposable {
   async #storeMissing(): Promise<void> {
     // A queue that is filling up comes first: what is missing stays where it is.
     if (this.#refill === undefined && this.#missingFrom !== undefined && this.#queue.length < this.#capacity / 2) {
-      const { decisionLog } = this.#options
-      const [from, to] = [this.#missingFrom, sizeOfLog(decisionLog)]
+      const [from, to] = [this.#missingFrom, this.#log.end]
       this.#missingFrom = undefined
-      this.#refill = { from, batches: rowsInLog(decisionLog, { from, to, atOnce: BATCH }) }
+      this.#refill = { from, batches: this.#log.rows({ from, to, atOnce: BATCH }) }
     }
     const refill = this.#refill
     if (refill === undefined) return
@@ -208,13 +209,11 @@ export class AuditWriter implements AsyncDisposable {
 
   /** Up to where all rows are stored. */
   async #note(): Promise<void> {
-    const { session, decisionLog, name } = this.#options
+    const { session, name } = this.#options
     const [oldest] = this.#open.values()
-    const places = [sizeOfLog(decisionLog), oldest, this.#missingFrom, this.#refill?.from]
-    const offset = Math.min(...places.filter((place) => place !== undefined))
-    // Once there is a record, its log has a head.
-    const position: LogPosition = { head: await headOfLog(decisionLog), offset }
-    await setSetting(session, positionKey(name), position)
+    const places = [this.#log.end, oldest, this.#missingFrom, this.#refill?.from]
+    const place = Math.min(...places.filter((place) => place !== undefined))
+    await setSetting(session, positionKey(name), this.#log.position(place))
     this.#notedAt = performance.now()
   }
 }
