@@ -13,7 +13,7 @@ export function createPeers({ configuration, federation }: FederatingOptions['pr
   if (keyring === undefined) throw new Error('a gateway with peers has a secret that seals their keys')
   return createOutboundPeers({
     ...{ database, keyring, publicName, ownRootPem: String(federation.ca.root), oids, decisions, audit, log },
-    settings: { deadlineMs: outbound.deadlineMs, cache, breaker },
+    settings: { ...outbound, cache, breaker },
   })
 }
 

@@ -138,6 +138,7 @@ const schema = z.strictObject({
   outbound: z
     .strictObject({
       deadlineMs: z.int().min(100).max(60_000).default(5_000).describe('longest that a peer is waited for'),
+      localAddress: z.string().min(1).optional().describe('address that peers are called from; default: any'),
     })
     .prefault({}),
   cache: z

@@ -187,6 +187,8 @@ function configuration(unit: Unit, { cert, key }: Tls, peers: PeerCa | undefined
     oids,
     leaf: { seconds: leafSeconds, capSeconds: leafCapSeconds },
     renewal: { overlapSeconds },
+    // Its peers see the node by its address.
+    outbound: { localAddress: '@{address}' },
     rateLimit: { ...unlimited, ...limits },
     decisionLog: '@{unit}/decisions.jsonl',
   }

@@ -41,14 +41,25 @@ export interface CallIdentity {
   readonly maxSockets: number
   /** Whether a connection is used again. One that is may have ended by then, and nobody knows what became of the call. */
   readonly keepAlive: boolean
+  /** Where connections come from. Default: the system's choice. */
+  readonly localAddress?: string | undefined
 }
 
-export function createCallAgent({ ca, cert, key, minVersion, maxSockets, keepAlive }: CallIdentity): Agent {
+export function createCallAgent({
+  ca,
+  cert,
+  key,
+  minVersion,
+  maxSockets,
+  keepAlive,
+  localAddress,
+}: CallIdentity): Agent {
   const secureContext = createSecureContext({ ca: [...ca], cert, key, minVersion })
   return new Agent({
     secureContext,
     keepAlive,
     maxSockets,
+    localAddress,
     scheduling: 'lifo',
     // A resumed session would be one that was proven by another handshake, perhaps with a certificate that has been renewed since.
     maxCachedSessions: 0,

@@ -20,6 +20,8 @@ export interface ConnectedPeerOptions extends Pick<LenderOptions, 'cache' | 'epi
   readonly records: CallRecords
   readonly breaker: BreakerLimits
   readonly deadlineMs: number
+  /** Where it is called from, and whoever keeps its list. Default: the system's choice. */
+  readonly localAddress: string | undefined
   /** Milliseconds since 1970. */
   readonly now: () => number
 }
@@ -52,12 +54,12 @@ export class ConnectedPeer {
 
   /** @throws SealFailure */
   constructor(peer: CallablePeer, key: StoredKey, root: X509Certificate, options: ConnectedPeerOptions) {
-    const { breaker, deadlineMs, records, cache, episodes, log, onRevoked, now } = options
+    const { breaker, deadlineMs, localAddress, records, cache, episodes, log, onRevoked, now } = options
     this.#options = options
     this.#peer = peer
     this.root = root
     this.breaker = new Breaker(breaker)
-    this.#client = new PeerClient(this.#accessWith(key), { breaker: this.breaker, deadlineMs })
+    this.#client = new PeerClient(this.#accessWith(key), { breaker: this.breaker, deadlineMs, localAddress })
     this.#chain = chainOf(key)
     this.#leaf = leafOf(key, this.#chain[0]!)
     const { id: peerId, tenantId, ownerUserId: ownerId, commonName } = peer
@@ -99,7 +101,9 @@ export class ConnectedPeer {
 
   /** The lender's mirror, which we reach where we reach the lender, then the CA. Each proves itself by the root of this peer. */
   #listSources() {
-    const agent = createCallAgent({ ca: [String(this.root)], minVersion: 'TLSv1.2', maxSockets: 2, keepAlive: false })
+    const { localAddress } = this.#options
+    const ca = [String(this.root)]
+    const agent = createCallAgent({ ca, minVersion: 'TLSv1.2', maxSockets: 2, keepAlive: false, localAddress })
     const get = async (url: string): Promise<Uint8Array> => {
       const about: Call = {
         agent,

@@ -93,6 +93,8 @@ export interface PeerClientOptions {
   readonly breaker: Breaker
   readonly deadlineMs?: number
   readonly connectMs?: number
+  /** Where it is called from. Default: the system's choice. */
+  readonly localAddress?: string | undefined
 }
 
 /** By what guard, and for what. */
@@ -153,14 +155,14 @@ export class PeerClient {
 
   constructor(access: PeerAccess, options: PeerClientOptions) {
     this.#options = options
-    this.#agent = agentOf(access)
+    this.#agent = agentOf(access, options)
     this.#access = withoutKey(access)
   }
 
   /** New calls use another certificate; those under way are answered still. */
   replace(access: PeerAccess): void {
     const before = this.#agent
-    this.#agent = agentOf(access)
+    this.#agent = agentOf(access, this.#options)
     this.#access = withoutKey(access)
     before.maxFreeSockets = 0
     for (const socket of Object.values(before.freeSockets).flat()) socket?.destroy()
@@ -280,9 +282,9 @@ async function refuseUnanswered(failure: CallFailed): Promise<void> {
   throw failure
 }
 
-function agentOf({ anchorPem, certPem, keyPem }: PeerAccess): Agent {
+function agentOf({ anchorPem, certPem, keyPem }: PeerAccess, { localAddress }: PeerClientOptions): Agent {
   return createCallAgent({
-    ...{ ca: [anchorPem], cert: certPem, key: keyPem },
+    ...{ ca: [anchorPem], cert: certPem, key: keyPem, localAddress },
     ...{ minVersion: 'TLSv1.3', maxSockets: MOST_SOCKETS, keepAlive: true },
   })
 }

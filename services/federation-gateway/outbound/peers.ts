@@ -32,6 +32,7 @@ export interface OutboundPeersDeps {
   readonly log: Log
   readonly settings: {
     readonly deadlineMs: number
+    readonly localAddress?: string | undefined
     readonly cache: CacheLimits
     readonly breaker: { readonly failures: number; readonly coolDownSeconds: number }
   }
@@ -245,12 +246,13 @@ class Peers implements OutboundPeers {
 
   #admit(peer: CallablePeer, key: StoredKey): ConnectedPeer | Promise<PeerProblem> {
     const { log, keyring, settings } = this.#deps
+    const { deadlineMs, localAddress } = settings
     const { failures, coolDownSeconds } = settings.breaker
     const root = peerRoot(peer.caPem, this.#deps)
     if (root === undefined) return this.#end(peer, 'key-lost', 'ROOT_MISSING')
     const connected = new ConnectedPeer(peer, key, root, {
       ...{ cache: this.#cache, episodes: this.#episodes, records: this.#records, log, keyring },
-      ...{ breaker: { failures, coolDownMs: coolDownSeconds * 1000 }, deadlineMs: settings.deadlineMs },
+      ...{ breaker: { failures, coolDownMs: coolDownSeconds * 1000 }, deadlineMs, localAddress },
       now: this.#clock.now,
       onRevoked: async () => void (await this.#end(peer, 'listed', 'certificate_revoked')),
     })
