@@ -2,7 +2,10 @@ import { expect, scenario } from 'holdfast/vitest'
 import { type Asking, lend } from '../asking.ts'
 import { type Federation, federation } from '../federation.ts'
 
-const test = scenario('federation', { own: true, waits: true }).extend('federation', federation)
+const test = scenario('federation', { own: true, waits: true, needs: ['pause', 'partition'] }).extend(
+  'federation',
+  federation,
+)
 
 /** The circuit may have opened, which lasts for 30 s. */
 const backMs = 60_000
@@ -17,6 +20,15 @@ const trouble: readonly (readonly [
   end: (f: Federation) => Promise<void>,
 ])[] = [
   ['is silent', (f) => f.site.node('gateway-b').pause(), (f) => f.site.node('gateway-b').resume()],
+  ['is cut off', (f) => f.site.partition('gateway-a', 'gateway-b'), (f) => f.site.heal()],
+  [
+    'is cut off, and the CA with it, so that no list says anything',
+    async (f) => {
+      await f.site.partition('gateway-a', 'ca')
+      await f.site.partition('gateway-a', 'gateway-b')
+    },
+    (f) => f.site.heal(),
+  ],
   ['is killed', (f) => f.site.node('gateway-b').kill('gateway'), (f) => f.site.node('gateway-b').start('gateway')],
   ['is stopped', (f) => f.site.node('gateway-b').stop('gateway'), (f) => f.site.node('gateway-b').start('gateway')],
   [
