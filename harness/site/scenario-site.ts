@@ -16,6 +16,7 @@ import { type Picture, settlesWithinMs } from './effects.ts'
 import type { ToldCall } from './evidence-text.ts'
 import { markOf } from './far-end.ts'
 import { FreshCredentials } from './fresh-credentials.ts'
+import { fillDisk } from './full-disk.ts'
 import { authorityOf, signingKeyOf } from './insider.ts'
 import { makeCall, verdictOf } from './judged-call.ts'
 import { Judging } from './judging.ts'
@@ -252,6 +253,16 @@ export class ScenarioSite implements AsyncDisposable {
   async partition(a: string, b: string): Promise<void> {
     await this.site.partition(a, b)
     this.#owned.defer(() => this.site.heal())
+  }
+
+  /**
+   * Fills the disk of a unit, for its process of now: none of its files grows beyond so many bytes. Ended by what comes back, or when the
+   * test ends.
+   */
+  async fullDisk(node: string, unit: string, bytes: number): Promise<() => Promise<void>> {
+    const free = await fillDisk(this, node, unit, bytes)
+    this.#owned.defer(free)
+    return free
   }
 
   /** Ends all partitions: all passes again, what was held back first. */

@@ -28,7 +28,7 @@ export type GuestFiles = Map<string, { readonly link: string } | { readonly file
 const programs = `
   bash sh env cat ls cp mv rm mkdir rmdir mkfifo ln chmod chown chgrp touch truncate stat id date sleep kill ps pgrep pkill getent hostname
   head tail grep sed awk mawk gawk tr cut sort uniq wc tee test true false echo printf dd od base64 sha256sum find xargs uname
-  whoami readlink realpath dirname basename mktemp df du mount umount ip ss seq timeout nohup setsid setpriv stdbuf sync expr
+  whoami readlink realpath dirname basename mktemp df du mount umount ip ss seq timeout nohup setsid setpriv prlimit stdbuf sync expr
   diff cmp tar gzip nproc nice which tty stty logger install sudo su
   curl openssl nginx haproxy apache2 psql postgres nats`
   .trim()
