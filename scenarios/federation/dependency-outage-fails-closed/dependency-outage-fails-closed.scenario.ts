@@ -1,6 +1,7 @@
 import { expect, scenario } from 'holdfast/vitest'
-import { type EnrolledPeer, type Federation, federation, type Reply, requestFor } from '../federation.ts'
-import { expectNotEnrolled, storedOf } from '../refusals.ts'
+import { type EnrolledPeer, type Federation, federation, places, type Reply, requestFor } from '../federation.ts'
+import { refusal, stateOf } from '../lending.ts'
+import { expectNotEnrolled, expectRefused, leaked, storedOf } from '../refusals.ts'
 
 const test = scenario('federation', { own: true, waits: true }).extend('federation', federation)
 
@@ -140,3 +141,44 @@ test.for(ways)(
     expect((await federation.redeem(next)).status).toBe(200)
   },
 )
+
+test('while its decision log cannot be written a lender does nothing for anybody, and goes on once it can', async ({
+  federation,
+  site,
+}) => {
+  const [peer, invited] = [await federation.asPeer('scope-a'), await federation.invite()]
+  const admin = await federation.asAdmin('b')
+  const before = (await peer.list('tasks')).value
+  const state = await stateOf(federation, [peer.grant.grantId, invited.grantId])
+  const node = site.node('gateway-b')
+  const { decisionLog } = JSON.parse(await node.readFile(places.configuration)) as { decisionLog: string }
+  const size = async () => Number((await node.$`stat -c %s ${decisionLog}`).stdout)
+  const written = await size()
+
+  // There is room for the beginning of a record, which must not stay.
+  const free = await site.fullDisk('gateway-b', 'gateway', written + 20)
+  const replies = [
+    // By this one it learns of it.
+    ['first', await peer.list('tasks')],
+    ...(await askAll(federation, peer)),
+    ['revoke', await admin.try('grant:revoke', { parameters: { id: peer.grant.grantId }, body: {} })],
+    ['enrol', await federation.redeem(invited)],
+    ['health', await admin.get('/healthz')],
+  ] as const
+  for (const [what, reply] of replies) {
+    expect({ what, status: reply.status, error: reply.error?.code, after: reply.header('retry-after') }).toEqual({
+      ...{ what, status: 503, error: 'dependency_unavailable', after: '5' },
+    })
+    expect(leaked(federation, reply), what).toEqual([])
+    expect(reply.ms, what).toBeLessThan(site.bound(refusedMs))
+  }
+  expect(await size()).toBe(written)
+  expect(await stateOf(federation, [peer.grant.grantId, invited.grantId])).toEqual(state)
+
+  await free()
+  // It tries with a refusal whether there is a record again.
+  const unwritable = refusal(503, 'dependency_unavailable')('log.writable', 'decision_log_unwritable')
+  await expectRefused(federation, await peer.list('tasks'), unwritable)
+  expect((await peer.list('tasks')).value).toEqual(before)
+  expect((await federation.redeem(invited)).status).toBe(200)
+})
