@@ -26,6 +26,7 @@ export {
   type LeafOptions,
   rogueAuthority,
   type SigningAuthority,
+  subordinate,
 } from './pki/authority.ts'
 export { chainOf, type Identity, thumbprintS256 } from './pki/certificate.ts'
 export { type Pretence, type Spoiling, spoiled, unspoiled } from './pki/spoiled.ts'

@@ -17,11 +17,13 @@ export interface CrlOptions {
   nextUpdate?: Date
   /** Where it says that it is: OpenSSL applies it to certificates that say the same. Absent: it is for all. */
   url?: string
+  /** It says by its name alone who signed it, and so fits whoever else has that name. */
+  isByNameAlone?: boolean
 }
 
 /** A list of revoked certificates: DER, and PEM under the label that OpenSSL knows. */
 export async function newCrl(options: CrlOptions): Promise<{ der: Buffer; pem: string }> {
-  const { authority, revoked = [], thisUpdate = new Date(), url } = options
+  const { authority, revoked = [], thisUpdate = new Date(), url, isByNameAlone = false } = options
   const { number = Math.floor(Date.now() / 1000), nextUpdate = new Date(thisUpdate.getTime() + 3_600_000) } = options
   const crl = await X509CrlGenerator.create({
     issuer: authority.certificate.subjectName,
@@ -30,7 +32,7 @@ export async function newCrl(options: CrlOptions): Promise<{ der: Buffer; pem: s
     signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
     signingKey: authority.key,
     extensions: [
-      await AuthorityKeyIdentifierExtension.create(authority.certificate.publicKey),
+      ...(isByNameAlone ? [] : [await AuthorityKeyIdentifierExtension.create(authority.certificate.publicKey)]),
       new Extension(asn1.id_ce_cRLNumber, false, AsnConvert.serialize(new asn1.CRLNumber(number))),
       ...(url === undefined ? [] : [distributionPoint(url)]),
     ],
