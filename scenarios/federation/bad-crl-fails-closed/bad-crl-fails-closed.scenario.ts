@@ -1,6 +1,8 @@
 import type { ScenarioFixtures } from 'holdfast/vitest'
-import { expect, rogueAuthority, scenario } from 'holdfast/vitest'
+import { expect, rogueAuthority, scenario, subordinate } from 'holdfast/vitest'
 import { type EnrolledPeer, type Federation, federation, places } from '../federation.ts'
+import { atTls, forbidden, stateOf } from '../lending.ts'
+import { expectRefused } from '../refusals.ts'
 
 const test = scenario('federation', { own: true, waits: true }).extend('federation', federation)
 
@@ -118,6 +120,35 @@ test('TLS-20: once the last good list has ended nobody is let in, until there is
   ca.script('crl')
   await site.until('it to be ready again', async () => (await readyz(federation)).status === 200, { withinMs: aloneMs })
   expect((await peer.list('tasks')).status).toBe(200)
+})
+
+test('TLS-20: below a CA that has no list here nobody is let in, though the root vouches for it', async ({
+  federation,
+  site,
+}) => {
+  const [peer, gone] = [await federation.asPeer('scope-a'), await federation.asPeer('scope-a', { subject: 'bob' })]
+  const before = (await peer.list('tasks')).value
+  const [own, root] = [await site.authority('ca'), await site.authority('ca', 'root')]
+  const [name = ''] = own.certificate.subjectName.getField('CN')
+  const { ca } = await federation.hostileCa()
+  // By its name alone it could be taken for the list of a namesake.
+  ca.spoilCrl({ isByNameAlone: true })
+  await (await federation.asAdmin('b')).revoke(gone.grant.grantId)
+  await federation.revoked(gone.grant.grantId, { withinMs })
+  const state = await stateOf(federation, [peer.grant.grantId])
+
+  for (const [named, reason] of [
+    ['Another Intermediate', 'crl_missing'],
+    [name, 'crl_untrusted'],
+  ] as const) {
+    const forged = await federation.forge(peer, { authority: await subordinate(root, named) })
+    await expectRefused(federation, await forged.list('tasks'), atTls(reason, 'tls.crl'), { what: named })
+  }
+  const certified = await federation.forge(peer, { authority: own })
+  await expectRefused(federation, await certified.list('tasks'), forbidden('grant.certificate', 'cert_unregistered'))
+
+  expect(await stateOf(federation, [peer.grant.grantId])).toEqual(state)
+  expect((await peer.list('tasks')).value).toEqual(before)
 })
 
 test('TLS-20: without the list of the root its door for peers stays closed, and opens once that is there', async ({
