@@ -1,6 +1,7 @@
 import { expect, issueLeaf, rogueAuthority, scenario } from 'holdfast/vitest'
-import { type Federation, federation, type Invited } from '../federation.ts'
-import { expectNotEnrolled, storedOf } from '../refusals.ts'
+import { type Federation, federation, type Invited, identityFrom, requestFor } from '../federation.ts'
+import { refusal } from '../lending.ts'
+import { expectNotEnrolled, expectRefused, storedOf } from '../refusals.ts'
 
 // The place of the CA is taken, and given back, by every test.
 const test = scenario('federation', { own: true }).extend('federation', federation)
@@ -82,6 +83,35 @@ test.for(defects)(
     await federation.site.until('what was signed to be revoked', isTold, { withinMs: 20_000 })
   },
 )
+
+test('FED-12, FED-13: nor does one that is spoiled renew anything, and the one before it goes on', async ({
+  federation,
+  site,
+}) => {
+  const peer = await federation.asPeer('scope-a')
+  const before = (await peer.list('tasks')).value
+  const renewed = () => requestFor(peer.grant.commonName)
+  const { certificates } = await storedOf(federation, peer.grant)
+  const rejected = refusal(503, 'dependency_unavailable')('renew.ca', 'renew_ca_rejected')
+  const { ca } = await federation.hostileCa()
+
+  for (const [, defect] of defects) {
+    ca.spoil(defect)
+    const reply = await peer.renew((await renewed()).csrPem)
+    await expectRefused(federation, reply, rejected, { what: defect })
+    expect(reply.body, defect).not.toContain('CERTIFICATE')
+  }
+  expect((await storedOf(federation, peer.grant)).certificates).toEqual(certificates)
+  expect((await peer.list('tasks')).value).toEqual(before)
+  const isTold = () => ca.issued.every((serial) => ca.revoked.includes(BigInt(`0x${serial}`).toString()))
+  await site.until('all that was signed to be revoked', isTold, { withinMs: 30_000 })
+
+  ca.spoil()
+  const { csrPem, keyPem } = await renewed()
+  const { certPem: certificate, keyPem: key } = identityFrom((await peer.renew(csrPem)).value, keyPem)
+  const next = await federation.connect({ certificate, key })
+  expect((await next.list('tasks')).value).toEqual(before)
+})
 
 type Answer = Parameters<Hostile['script']>[1]
 const answers: readonly (readonly [what: string, answer: Answer, reason: string])[] = [
