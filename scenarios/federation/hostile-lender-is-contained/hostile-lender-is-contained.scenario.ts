@@ -59,6 +59,8 @@ const useless: readonly (readonly [string, IssuerAnswer, string])[] = [
 
 /** How long one peer is waited for, and a second more. */
 const boundMs = 6_000
+/** How long anybody waits for an answer, and a second more. */
+const deadlineMs = 11_000
 
 /** Its rows are not there, and none of its words is: in the answer, or in what A writes down. */
 async function expectContained(federation: Federation, reply: Reply<unknown>, what: string): Promise<void> {
@@ -173,6 +175,37 @@ test('whoever has not proven the name by its CA is sent no request (TLS-11)', as
     lender.present(await certified())
     expect((await search()).value._partial, what).toBe(false)
   }
+})
+
+test('whoever renews by a lender that is silent is told so in time, and what it had stays', async ({
+  federation,
+  site,
+}) => {
+  const { peerId: id, search } = await lendOnce(federation)
+  const admin = await federation.asAdmin('a')
+  const renew = () => admin.try('peer:renew', { parameters: { id } })
+  const current = async () =>
+    (await admin.ask('peer:show', { parameters: { id } })).certificates.find(({ state }) => state === 'current')!.serial
+  expect((await renew()).status).toBe(200)
+  const before = await current()
+
+  const { server: lender, restore } = await federation.hostileLender({ tasks: rows })
+  lender.script('renew', 'silence')
+  const late = await renew()
+  expect([late.status, late.error?.code]).toEqual([503, 'dependency_unavailable'])
+  expect(await federation.decided(late, 'a')).toMatchObject([
+    { verdict: 'refused', status: 503, guard: 'http.deadline', reason: 'deadline_exceeded' },
+  ])
+  expect(site.measured('a renewal in silence is refused', late.ms, site.bound(deadlineMs))).toBeLessThan(
+    site.bound(deadlineMs),
+  )
+  expect(await current()).toBe(before)
+  expect((await search()).value._partial).toBe(false)
+
+  await restore()
+  const isRenewed = async () => (await renew()).status === 200
+  await site.until('it to be renewed by the lender itself', isRenewed, { withinMs: 30_000, everyMs: 250 })
+  expect(await current()).not.toBe(before)
 })
 
 const lendOnce = async (federation: Federation) => {
