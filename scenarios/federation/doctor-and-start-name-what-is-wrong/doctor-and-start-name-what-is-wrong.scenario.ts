@@ -131,6 +131,15 @@ const faults: readonly Fault[] = [
     },
   ],
   [
+    'a root with another one beside it',
+    'ca.pin',
+    /holds 2 certificates; give the root alone/,
+    async (json, federation) => {
+      const { anchorPem } = await federation.site.authority('ca')
+      json.stepCa.rootCertPath = await given(federation, `${anchorPem}${(await rogueAuthority()).anchorPem}`)
+    },
+  ],
+  [
     'a fingerprint of another root',
     'ca.pin',
     /root|pin|fingerprint/i,
@@ -270,6 +279,20 @@ const stores: readonly (readonly [what: string, check: string, said: RegExp, don
     `CREATE TEMP TABLE away AS SELECT * FROM migrations WHERE name = '0006-audit';
      DELETE FROM migrations WHERE name = '0006-audit'`,
     'INSERT INTO migrations SELECT * FROM away; DROP TABLE away',
+  ],
+  [
+    'a migration that nobody knows',
+    'postgres.migrations',
+    /migration 9999-later .* is not known here/,
+    `INSERT INTO migrations (name, checksum) VALUES ('9999-later', 'none')`,
+    `DELETE FROM migrations WHERE name = '9999-later'`,
+  ],
+  [
+    'a migration that was another one when it was done',
+    'postgres.migrations',
+    /was another one when it was done/,
+    `UPDATE migrations SET checksum = checksum || '0'`,
+    'UPDATE migrations SET checksum = left(checksum, -1)',
   ],
   [
     'a role that is not there',
