@@ -1,5 +1,5 @@
 import { expect, scenario } from 'holdfast/vitest'
-import { Caller, type EnrolledPeer, federation, federationPath } from '../federation.ts'
+import { Caller, federation, federationPath } from '../federation.ts'
 import { atTls, forbidden, notFound, refusal, stateOf } from '../lending.ts'
 import { expectRefused } from '../refusals.ts'
 
@@ -8,7 +8,7 @@ const test = scenario('federation').extend('federation', federation)
 const misdirected = refusal(421, 'misdirected_request')('http.authority', 'authority_mismatch')
 const list = { method: 'POST', path: `${federationPath}/list/tasks`, json: {} }
 /** The same caller, whose handshake is another one. */
-const shaking = ({ endpoint }: EnrolledPeer, handshake: NonNullable<typeof endpoint.handshake>) =>
+const shaking = ({ endpoint }: Caller, handshake: NonNullable<typeof endpoint.handshake>) =>
   new Caller({ ...endpoint, handshake })
 
 test('the listener of peers serves nothing but federation, whatever token comes along', async ({ federation }) => {
@@ -145,3 +145,18 @@ test.for(['TLSv1', 'TLSv1.1', 'TLSv1.2'] as const)(
     expect((await shaking(peer, { version: 'TLSv1.3' }).call(list)).status).toBe(200)
   },
 )
+
+test('the public listener, too, answers over TLS alone, and by none of its old versions (TLS-16, TLS-18)', async ({
+  federation,
+}) => {
+  const open = new Caller(await federation.endpoint('b', 'public', 'a'))
+  const health = { method: 'GET', path: '/healthz' }
+  const failed = atTls('handshake_failed', 'tls.handshake')
+  await expectRefused(federation, await open.plain(health), failed, { what: 'in the clear' })
+  for (const version of ['TLSv1', 'TLSv1.1'] as const) {
+    await expectRefused(federation, await shaking(open, { version }).call(health), failed, { what: version })
+  }
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    expect((await shaking(open, { version }).call(health)).status, version).toBe(200)
+  }
+})
