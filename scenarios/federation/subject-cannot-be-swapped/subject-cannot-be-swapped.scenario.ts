@@ -50,3 +50,28 @@ test('user, grant and name are those of one grant, or nothing is lent (FED-23)',
   expect(await stateOf(federation, grants)).toEqual(state)
   expect([(await alice.list('tasks')).value, (await bob.list('tasks')).value]).toEqual(before)
 })
+
+test('a certificate that is registered for another grant than it names opens neither (FED-23)', async ({
+  federation,
+}) => {
+  const peer = await federation.asPeer('scope-a')
+  const wider = await federation.asPeer('scope-all', { allowSensitive: true })
+  const grants = [peer.grant.grantId, wider.grant.grantId]
+  const before = (await peer.list('tasks')).value
+  // What nobody can do who has no more than the API.
+  const database = await federation.database('b')
+  const registerFor = ({ grant: { grantId, peerId } }: typeof peer) =>
+    database.query('UPDATE federation_certificates SET grant_id = $1, peer_id = $2 WHERE serial = $3', [
+      ...[grantId, peerId, peer.answer.serial],
+    ])
+
+  await registerFor(wider)
+  const state = await stateOf(federation, grants)
+  const refusal = forbidden('grant.certificate', 'cert_other_grant')
+  await expectRefused(federation, await peer.list('tasks'), refusal)
+  await expectRefused(federation, await peer.list('memory'), refusal)
+  expect(await stateOf(federation, grants)).toEqual(state)
+
+  await registerFor(peer)
+  expect((await peer.list('tasks')).value).toEqual(before)
+})
