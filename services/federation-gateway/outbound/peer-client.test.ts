@@ -50,10 +50,16 @@ async function lender(answer: Answer, tls: Held = server, more: object = {}): Pr
   return one
 }
 
-function asker(federationUrl: string, changes: Partial<PeerAccess> = {}): PeerClient {
+const accessTo = (federationUrl: string): PeerAccess => {
   const anchorPem = String(root.certificate)
-  const access = { federationUrl, commonName: LENDER, anchorPem, certPem: client.cert, keyPem: client.key, ...changes }
-  const one = new PeerClient(access, { breaker, deadlineMs: 400, connectMs: 400 })
+  return { federationUrl, commonName: LENDER, anchorPem, certPem: client.cert, keyPem: client.key }
+}
+
+function asker(federationUrl: string, changes: Partial<PeerAccess> = {}, localAddress?: string): PeerClient {
+  const one = new PeerClient(
+    { ...accessTo(federationUrl), ...changes },
+    { breaker, deadlineMs: 400, connectMs: 400, localAddress },
+  )
   clients.push(one)
   return one
 }
@@ -106,6 +112,19 @@ test('a list is asked for as it is written, with our certificate, and its rows a
   expect(one.heard).toMatchObject([{ method: 'POST', url: '/api/federation/v1/list/notes' }])
   expect(JSON.parse(one.heard[0]!.body)).toEqual({ limit: 1, cursor: 'c', filter: { teamId: ROW_ID } })
   expect(shown).toBe(PEER)
+})
+
+test('a peer is called from the address that was named, also once another certificate is used', async () => {
+  const from: (string | undefined)[] = []
+  const one = await lender((request, response) => {
+    from.push(request.socket.remoteAddress)
+    json(response, 200, listed([]))
+  })
+  const named = asker(one.url, {}, '127.0.0.2')
+  await named.list('notes', { limit: 1 })
+  named.replace(accessTo(one.url))
+  await named.list('notes', { limit: 1 })
+  expect(from).toEqual(['127.0.0.2', '127.0.0.2'])
 })
 
 test('rows above what was asked for are cut, the page behind them is not asked for, and no row is of another source', async () => {
