@@ -1,5 +1,7 @@
 import { expect, scenario } from 'holdfast/vitest'
-import { type EnrolledPeer, type Federation, federation } from '../federation.ts'
+import { commandLine, done } from '../asking.ts'
+import { type EnrolledPeer, type Federation, federation, type Invited, type Reply, requestFor } from '../federation.ts'
+import { signedFor, storedOf } from '../refusals.ts'
 
 const test = scenario('federation', { own: true }).extend('federation', federation)
 
@@ -68,6 +70,80 @@ test('FED-40: while the CA is up the handshake is refused within seconds, and an
   await expectNoHandshake(federation, peer)
   await expect(kept.send(asked)).rejects.toThrow()
 })
+
+test('FED-40: once the program has told of a revocation there is no handshake any more', async ({ federation }) => {
+  const peer = await federation.asPeer('scope-a')
+  expect((await peer.list('tasks')).status).toBe(200)
+
+  const told = await done(commandLine(federation, 'b', 'grant', 'revoke', peer.grant.grantId, '--json'))
+  expect(told).toMatchObject({ status: 'revoked', certificateRevocation: 'effective' })
+  await expectNoHandshake(federation, peer)
+})
+
+/** Somebody who is about to get a certificate for a grant. */
+interface Asking {
+  readonly grant: Pick<Invited, 'grantId' | 'commonName'>
+  ask(): Promise<Reply<unknown>>
+}
+
+const asking: readonly (readonly [
+  what: string,
+  reason: string,
+  count: number,
+  of: (federation: Federation) => Promise<Asking>,
+])[] = [
+  [
+    'an enrolment',
+    'activation_lost_race',
+    1,
+    async (federation) => {
+      const grant = await federation.invite()
+      return { grant, ask: () => federation.redeem(grant) }
+    },
+  ],
+  [
+    'a renewal',
+    'grant_revoked',
+    2,
+    async (federation) => {
+      const peer = await federation.asPeer('scope-a')
+      const { csrPem } = await requestFor(peer.grant.commonName)
+      return { grant: peer.grant, ask: () => peer.renew(csrPem) }
+    },
+  ],
+]
+
+test.for(asking)(
+  'FED-26: %s that is on its way when its grant is revoked comes to nothing',
+  async ([, reason, count, of], { federation, site }) => {
+    const { grant, ask } = await of(federation)
+    // The lender has just heard that the CA is well, and so asks it.
+    await federation.asPeer('scope-a', { subject: 'bob' })
+    const admin = await federation.asAdmin('b')
+    await pauseCa(site)
+    const answered = ask()
+    const isAsked = async () => (await storedOf(federation, grant)).issuance.some((row) => row.includes('"open"'))
+    await site.until('the CA to be asked', isAsked, { withinMs: 10_000 })
+    expect((await admin.revoke(grant.grantId)).status).toBe('revoked')
+    await site.node('ca').resume()
+
+    const reply = await answered
+    expect([await federation.reason(reply), reply.body.includes('CERTIFICATE')]).toEqual([reason, false])
+    // All that the CA has signed for it is in its list, and no certificate of the grant is good.
+    const isRevoked = async () => {
+      const signed = (await signedFor(federation, grant)).flatMap(({ serial }) =>
+        serial === undefined ? [] : [serial],
+      )
+      const { certificates, revocations } = await storedOf(federation, grant)
+      expect(certificates.filter((row) => /"status": "(issued|active)"/.test(row))).toEqual([])
+      const listed = revocations.map((row) => JSON.parse(row)).filter(({ state }) => state === 'effective')
+      const serials = listed.map(({ serial }) => BigInt(`0x${serial}`).toString())
+      return signed.length === count && signed.every((serial) => serials.includes(serial))
+    }
+    await site.until('what was signed to be revoked', isRevoked, { withinMs: 20_000 })
+    expect((await admin.grant(grant.grantId)).status).toBe('revoked')
+  },
+)
 
 test('TLS-19: the gateway whose certificate it was learns of it by the list, and by no error of the network', async ({
   federation,
