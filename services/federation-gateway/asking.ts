@@ -9,10 +9,10 @@ import type { Prepared } from './start/prepare.ts'
 /** The peers that this gateway calls. */
 export function createPeers({ configuration, federation }: FederatingOptions['prepared'], core: Core): OutboundPeers {
   const { publicName, oids, outbound, cache, breaker } = configuration
-  const { database, keyring, records: decisions, audit, log } = core
+  const { database, keyring, records: decisions, audit, log, tracing } = core
   if (keyring === undefined) throw new Error('a gateway with peers has a secret that seals their keys')
   return createOutboundPeers({
-    ...{ database, keyring, publicName, ownRootPem: String(federation.ca.root), oids, decisions, audit, log },
+    ...{ database, keyring, publicName, ownRootPem: String(federation.ca.root), oids, decisions, audit, log, tracing },
     settings: { ...outbound, cache, breaker },
   })
 }

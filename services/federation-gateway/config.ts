@@ -15,11 +15,15 @@ const address = z
     const port = Number(text.slice(text.lastIndexOf(':') + 1))
     return port >= 1 && port <= 65_535
   }, 'must have a port from 1 to 65535')
+/** Nothing in it is secret, and a path can be put behind it. */
+const isBare = (text: string): boolean => {
+  const url = URL.parse(text)
+  return url !== null && url.search === '' && url.hash === '' && url.username === '' && url.password === ''
+}
 const bareUrl = (schemes: RegExp, what: string) =>
   z.string().refine((text) => {
     const url = URL.parse(text)
-    const isBare = url !== null && url.search === '' && url.hash === '' && url.username === '' && url.password === ''
-    return isBare && schemes.test(url.protocol) && url.pathname === '/' && text === url.origin
+    return isBare(text) && schemes.test(url!.protocol) && url!.pathname === '/' && text === url!.origin
   }, what)
 const httpsOrigin = bareUrl(/^https:$/, 'must be https://HOST or https://HOST:PORT, with nothing behind it')
 
@@ -186,8 +190,9 @@ const schema = z.strictObject({
     .prefault({}),
   otlpEndpoint: z
     .url({ protocol: /^https?$/ })
+    .refine(isBare, 'must have no user, query or fragment')
     .optional()
-    .describe('where spans go; default: nowhere'),
+    .describe('collector that spans go to, by OTLP/HTTP at its /v1/traces; default: none'),
   decisionLog: file.describe('JSONL file of decision records, kept 0600; once it is renamed, another one is begun'),
 })
 

@@ -9,6 +9,7 @@ import { AuditWriter } from './storage/audit/writer.ts'
 import { setBootstrapToken } from './storage/bearer-tokens.ts'
 import { Database } from './storage/database.ts'
 import { databaseSalt } from './storage/settings.ts'
+import { type Tracing, untraced } from './tracing/tracing.ts'
 
 /** What everything in a gateway stands on, in every tier. */
 export interface Core {
@@ -19,6 +20,7 @@ export interface Core {
   readonly cursors: Cursors
   /** Undefined without a secret that seals: then there are no peers to be called. */
   readonly keyring: Keyring | undefined
+  readonly tracing: Tracing
   readonly log: Log
 }
 
@@ -44,15 +46,23 @@ export async function openCore(prepared: Prepared, log: Log): Promise<Core> {
   })
   return {
     ...{ database, audit, log },
+    tracing: await tracingFor(configuration, log),
     records: new Records(decisions, log),
     cursors: new Cursors(sealing, salt),
     keyring: sealing && new Keyring({ ...sealing, salt }),
   }
 }
 
+/** What keeps spans is loaded where somebody takes them, and nowhere else. */
+async function tracingFor({ otlpEndpoint, publicName }: Prepared['configuration'], log: Log): Promise<Tracing> {
+  if (otlpEndpoint === undefined) return untraced
+  const { tracingTo } = await import('./tracing/otlp.ts')
+  return tracingTo({ endpoint: otlpEndpoint, service: publicName, log })
+}
+
 /** Once nobody asks for anything any more. */
-export async function closeCore({ audit, records, database }: Core): Promise<void> {
-  await audit.close()
+export async function closeCore({ audit, records, database, tracing }: Core): Promise<void> {
+  await Promise.all([audit.close(), tracing.close()])
   records.close()
   await database[Symbol.asyncDispose]()
 }

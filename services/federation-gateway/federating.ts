@@ -57,7 +57,7 @@ export function createFederating(options: FederatingOptions): Federating {
       oids,
     },
     ...{ overlapSeconds: renewal.overlapSeconds, records: core.records, log: core.log, auditor: core.audit },
-    ...{ store: admissionStore(core.database), verbs },
+    ...{ store: admissionStore(core.database), verbs, tracing: core.tracing },
     limits: { perLeaf: rateLimit.perLeaf, handshakeRecordsPerMinute: rateLimit.handshakeRecords },
   })
   const distributionPoint = crl.url ?? `${federation.ca.url}/1.0/crl`

@@ -72,7 +72,7 @@ async function enrolledPeer(options: Parameters<typeof makeGrant>[2] = {}): Prom
   const { x5t } = (await listLeaves(database.app, grant))[0]!
   const { grant: lent } = await findAdmission(database.app, { grantId: grant.grantId, serial })
   const identity = { x5t, serial, commonName, grantId: grant.grantId, subjectUserId: tenant.alice }
-  const about = { requestId: crypto.randomUUID(), queryHash: '', traceparent: undefined }
+  const about = { requestId: crypto.randomUUID(), queryHash: '' }
   const call = { ...about, identity, grant: lent!, signal: new AbortController().signal }
   return { grant, call, csrPem: await csrOf(database.app, grant) }
 }

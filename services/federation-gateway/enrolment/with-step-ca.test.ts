@@ -174,7 +174,7 @@ async function callOf({ grantId }: TestGrant): Promise<AdmittedCall> {
   await acceptLeaf(database.app, { tenantId, grantId, serial })
   const { grant } = await findAdmission(database.app, { grantId, serial })
   const identity = { x5t, serial, commonName, grantId, subjectUserId: grant!.subjectUserId }
-  const about = { requestId: crypto.randomUUID(), queryHash: '', traceparent: undefined }
+  const about = { requestId: crypto.randomUUID(), queryHash: '' }
   return { ...about, identity, grant: grant!, signal: new AbortController().signal }
 }
 

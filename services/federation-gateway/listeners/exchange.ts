@@ -7,6 +7,7 @@ import type { TlsConnection } from '../../shared/tls-listener.ts'
 import { type AuditedDecision, type AuditMembers, auditRowOf } from '../storage/audit/decision.ts'
 import type { AuditRow } from '../storage/audit/rows.ts'
 import type { AuditEntry, AuditWriter } from '../storage/audit/writer.ts'
+import type { Span } from '../tracing/tracing.ts'
 import { type ErrorCode, errorAnswer, type Issue, type Listener } from '../wire/errors.ts'
 import { logWritable, type Records } from './records.ts'
 import { pathIn } from './routes.ts'
@@ -88,8 +89,10 @@ export class Exchange {
   /** Set as soon as it is known. */
   action = 'unknown'
   target = ''
-  /** Of the caller's trace, once it may be believed. */
+  /** Of the caller's trace, once it may be believed, or of one that begins here. */
   traceId: string | undefined
+  /** Of a request that has one: it ends as its row in the audit does. */
+  span: Span | undefined
   /** For a request that has a row in the audit: what its record says for it. */
   audit: AuditMembers | undefined
   /** The connection ends with the answer. */
@@ -262,7 +265,9 @@ export class Exchange {
     }
     const { entry, decision, at } = this.#row!
     const shown = { ...decision, verdict, reason, status: status === 0 ? null : status }
-    entry?.settle(auditRowOf(shown, at, { bytesOut, latencyMs: ms, isAborted }))
+    const row = auditRowOf(shown, at, { bytesOut, latencyMs: ms, isAborted })
+    entry?.settle(row)
+    this.span?.end(row)
   }
 
   #ms(): number {

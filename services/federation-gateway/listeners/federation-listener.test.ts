@@ -29,6 +29,7 @@ import {
   x5tOf,
 } from '../testing/federation.ts'
 import { type Held, hold, keyPem, liveRoot, liveSub } from '../testing/live.ts'
+import { type Spanned, type Tracing, untraced } from '../tracing/tracing.ts'
 import { refused } from '../wire/errors.ts'
 import { Refused } from './exchange.ts'
 
@@ -988,18 +989,47 @@ test('an audit that cannot find its log refuses, and ends nothing', async () => 
   await expect.poll(() => lending.rows).toMatchObject([{ status: 200 }])
 })
 
-test('a trace is joined once its caller is proven', async () => {
-  const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
-  let heard: string | undefined
-  lending.verbs.list = async (given) => {
-    heard = given.traceparent
-    return { status: 200, body: {} }
-  }
-  await list({ headers: { traceparent } })
-  expect([heard, lending.decisions[0]?.traceId]).toEqual([traceparent, 'a'.repeat(32)])
-  lending.grant = undefined
-  await list({ headers: { traceparent } })
-  expect(lending.decisions[1]?.traceId).toBeUndefined()
+describe('a trace', () => {
+  const traceId = 'a'.repeat(32)
+  const from = { traceId, spanId: 'b'.repeat(16), isSampled: true }
+  const headers = { traceparent: `00-${traceId}-${from.spanId}-01` }
+
+  test('is joined once its caller is proven, and its span says what the audit does', async () => {
+    const [begun, ended]: [unknown[], Spanned[]] = [[], []]
+    const begin: Tracing['begin'] = (...given) => {
+      begun.push(given)
+      return { ...untraced.begin(...given), end: (row) => void ended.push(row) }
+    }
+    await lending[Symbol.asyncDispose]()
+    lending = await lend(site, { tracing: { begin } })
+    const unproven = await hold(site.intermediate, { extensions: { grant: undefined } }, [site.intermediate])
+    expect((await list({ headers })).status).toBe(200)
+    lending.grant = undefined
+    expect((await call(`${V1}/search`, { headers, body: { q: 'x' } })).status).toBe(403)
+    expect((await list({ headers, as: unproven })).status).toBe(401)
+    expect(lending.decisions.map((decision) => decision.traceId)).toEqual([traceId, traceId, undefined])
+    expect(begun).toEqual([
+      ['server', 'list', from],
+      ['server', 'search', from],
+    ])
+    await expect.poll(() => lending.rows).toHaveLength(3)
+    expect(ended).toEqual(lending.rows.slice(0, 2))
+    expect(ended).toMatchObject([
+      { grantId: GRANT, peerId: PEER_ID, resource: 'tasks', outcome: 'allowed' },
+      { grantId: GRANT, peerId: null, resource: null, outcome: 'denied' },
+    ])
+  })
+
+  test('of nobody, or named wrongly or twice, begins here', async () => {
+    const { traceparent } = headers
+    const wrong = [traceparent.toUpperCase(), `ff${traceparent.slice(2)}`, `${traceparent}-00`, 'x']
+    const twice = [traceparent, traceparent] as never as string
+    for (const given of [{}, ...[...wrong, twice].map((one) => ({ traceparent: one }))] as Record<string, string>[]) {
+      expect((await list({ headers: given })).status).toBe(200)
+      expect(lending.decisions.at(-1)?.traceId).toMatch(/^(?!a{32})[0-9a-f]{32}$/)
+    }
+    expect(new Set(lending.decisions.map((decision) => decision.traceId)).size).toBe(lending.decisions.length)
+  })
 })
 
 test('new handshakes use a new certificate, and its lists stay', async () => {

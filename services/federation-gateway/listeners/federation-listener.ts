@@ -23,6 +23,8 @@ import { isResource } from '../scope/resources.ts'
 import { ADMISSION_GUARDS, type GrantFacts } from '../states/admission.ts'
 import type { RegisteredLeaf } from '../states/leaf.ts'
 import { type AuditedDecision, type AuditMembers, auditRowOf } from '../storage/audit/decision.ts'
+import { placeIn } from '../tracing/trace-context.ts'
+import { type Tracing, untraced } from '../tracing/tracing.ts'
 import type { Position } from '../wire/cursor.ts'
 import { queryHash } from '../wire/query-hash.ts'
 import {
@@ -74,8 +76,6 @@ export interface AdmittedCall {
   readonly identity: CertificateIdentity
   readonly grant: LentGrant
   readonly queryHash: string
-  /** `traceparent` of the caller (W3C Trace Context), which has proven who it is by now. */
-  readonly traceparent: string | undefined
   readonly signal: AbortSignal
 }
 
@@ -111,6 +111,7 @@ export interface FederationListenerOptions {
   readonly store: AdmissionStore
   readonly verbs: Verbs
   readonly auditor?: Frame['auditor']
+  readonly tracing?: Pick<Tracing, 'begin'>
   onEnded?(entry: FederationEntry): void
   readonly limits?: Partial<FederationLimits>
   /** Milliseconds since 1970. */
@@ -294,9 +295,18 @@ class Requests {
       exchange.isLast = caller.guard === certLive.id
       throw new Refused(caller.guard, caller.refusal)
     }
+    this.#trace(exchange)
     const counted = { limit: this.#perLeaf, key: caller.identity.x5t, most: this.#limits.perLeaf }
     await exchange.pass([rateLeaf], counted)
     return caller.identity
+  }
+
+  /** What a caller says of its trace is read once it has proven who it is, and `tracestate` and `baggage` never are. */
+  #trace(exchange: Exchange): void {
+    const { tracing = untraced } = this.#options
+    const from = placeIn(exchange.request.headers.traceparent)
+    exchange.span = tracing.begin('server', exchange.audit!.verb, from)
+    exchange.traceId = exchange.span.place.traceId
   }
 
   /** Whether the database lets them in, at this request. */
@@ -334,11 +344,9 @@ class Requests {
     const { resource = '', id = '' } = parameters
     // What a caller writes there that is no name of ours stays out of the record.
     exchange.action = `federation:${verb}${isResource(resource) ? `/${resource}` : ''}`
-    const traceparent = request.headers.traceparent as string | undefined
-    exchange.traceId = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(traceparent ?? '')?.[1]
     const callOf = (hash: string): AdmittedCall => {
       exchange.audit = { ...exchange.audit!, queryHash: hash }
-      return { requestId, identity, grant, queryHash: hash, traceparent, signal }
+      return { requestId, identity, grant, queryHash: hash, signal }
     }
     const carried = { request, largest: this.#limits.largestBody }
     const { verbs } = this.#options

@@ -3,6 +3,7 @@ import type { Log } from '../../shared/log.ts'
 import type { Resource } from '../scope/resources.ts'
 import { type AuditedDecision, auditRowOf } from '../storage/audit/decision.ts'
 import type { AuditWriter } from '../storage/audit/writer.ts'
+import type { Tracing } from '../tracing/tracing.ts'
 import { type Query, queryHash } from '../wire/query-hash.ts'
 import type { Verb } from '../wire/requests.ts'
 import { type Asked, FederationClientError, type Met, type PeerCalls } from './peer-client.ts'
@@ -23,6 +24,7 @@ export interface CallRecordsOptions {
   readonly decisions: Pick<DecisionLog, 'record'>
   readonly audit: Pick<AuditWriter, 'open'>
   readonly log: Pick<Log, 'error'>
+  readonly tracing: Pick<Tracing, 'begin'>
   /** Told of each call that had an answer, or might have had one. `failure`: its reason. */
   onContact(caller: Caller, failure?: string): void
 }
@@ -36,7 +38,10 @@ interface Described {
   readonly query?: Omit<Query, 'verb'>
 }
 
-/** Puts every call to a peer on record: one decision, and one row of the audit, whatever comes of it. Neither holds what was asked or answered. */
+/**
+ * Puts every call to a peer on record: one decision, one row of the audit and one span, whatever comes of it. None holds what was asked or
+ * answered.
+ */
 export class CallRecords {
   readonly #options: CallRecordsOptions
 
@@ -48,31 +53,32 @@ export class CallRecords {
     const around = <Answer extends object>(
       what: Described,
       asked: Asked,
-      act: () => Promise<Answer>,
+      act: (within: Asked) => Promise<Answer>,
       rowsIn: (answer: Answer) => number = () => 0,
     ) => this.#around(caller, what, asked, act, rowsIn)
     return {
       list: (resource, query, asked = {}) => {
         const { limit, filter } = query
         const what: Described = { verb: 'list', resource, query: { limit, filter } }
-        return around(what, asked, () => client.list(resource, query, asked), itemsIn)
+        return around(what, asked, (within) => client.list(resource, query, within), itemsIn)
       },
       get: (resource, id, asked = {}) => {
         const what: Described = { verb: 'get', resource, query: { id } }
         return around(
           what,
           asked,
-          () => client.get(resource, id, asked),
+          (within) => client.get(resource, id, within),
           () => 1,
         )
       },
       search: (request, asked = {}) => {
         const { q, resources, limit } = request
         const what: Described = { verb: 'search', query: { resource: resources, q, limit } }
-        return around(what, asked, () => client.search(request, asked), itemsIn)
+        return around(what, asked, (within) => client.search(request, within), itemsIn)
       },
-      standing: (known, asked = {}) => around({ verb: 'capabilities' }, asked, () => client.standing(known, asked)),
-      renew: (csrPem, asked = {}) => around({ verb: 'renew' }, asked, () => client.renew(csrPem, asked)),
+      standing: (known, asked = {}) =>
+        around({ verb: 'capabilities' }, asked, (within) => client.standing(known, within)),
+      renew: (csrPem, asked = {}) => around({ verb: 'renew' }, asked, (within) => client.renew(csrPem, within)),
     }
   }
 
@@ -80,13 +86,13 @@ export class CallRecords {
     caller: Caller,
     what: Described,
     asked: Asked,
-    act: () => Promise<Answer>,
+    act: (within: Asked) => Promise<Answer>,
     rowsIn: (answer: Answer) => number,
   ): Promise<Answer> {
     const { onContact } = this.#options
     const call = this.#begin(caller, what, asked)
     try {
-      const answer = await act()
+      const answer = await act({ ...asked, trace: call.place })
       const met = 'met' in answer ? answer.met : asked.met
       call.end({ verdict: 'accepted', status: 200, error: null, ...metOf(met), rowsOut: rowsIn(answer) })
       onContact(caller)
@@ -98,15 +104,16 @@ export class CallRecords {
     }
   }
 
-  #begin(caller: Caller, { verb, resource, query }: Described, { traceparent }: Asked) {
-    const { decisions, audit, log } = this.#options
+  #begin(caller: Caller, { verb, resource, query }: Described, { trace }: Asked) {
+    const { decisions, audit, log, tracing } = this.#options
     const hash = queryHash({ verb, resource, ...query })
     const requestId = crypto.randomUUID()
     const started = performance.now()
     const entry = audit.open(requestId)
-    const traceId = traceIdOf(traceparent)
+    const span = tracing.begin('client', verb, trace)
     const { peerId, tenantId, ownerId: userId, commonName: cn, grantId, subjectUserId } = caller
     return {
+      place: span.place,
       end: ({ isAborted = false, ...outcome }: Outcome): void => {
         const at = new Date().toISOString()
         const decision: AuditedDecision = {
@@ -116,7 +123,7 @@ export class CallRecords {
             requestId,
             layer: outcome.reason === 'peer_tls_untrusted' ? 'tls' : 'http',
           },
-          ...(traceId !== undefined && { traceId }),
+          traceId: span.place.traceId,
           action: `federation:${verb}${resource === undefined ? '' : `/${resource}`}`,
           target: cn,
           principal: { cn, peerId, userId, grantId, subjectUserId, serial: caller.serial() },
@@ -137,8 +144,10 @@ export class CallRecords {
           },
         }
         recordUnanswered(noted, log, decision)
-        if (isRecorded) entry.settle(auditRowOf(decision, at))
+        const row = auditRowOf(decision, at)
+        if (isRecorded) entry.settle(row)
         else entry.cancel()
+        span.end(row)
       },
     }
   }
@@ -164,9 +173,4 @@ function refusalOf(failure: unknown): Outcome {
   const { guard, refusal, code } = failure
   const { status, error = null, reason } = refusal
   return { ...refused, status, error, guard, reason, isAborted: code === 'call_abandoned' }
-}
-
-/** W3C Trace Context. */
-export function traceIdOf(traceparent: string | undefined): string | undefined {
-  return /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.exec(traceparent ?? '')?.[1]
 }

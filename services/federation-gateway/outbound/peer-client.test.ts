@@ -94,16 +94,18 @@ const failureOf = (promise: Promise<unknown>): Promise<FederationClientError> =>
 
 test('a list is asked for as it is written, with our certificate, and its rows are of that peer', async () => {
   let shown: string | undefined
+  const [traceId, spanId] = ['a'.repeat(32), 'b'.repeat(16)]
   const one = await lender((request, response) => {
     shown = (request.socket as unknown as { getPeerCertificate(): { subject: { CN: string } } }).getPeerCertificate()
       .subject.CN
-    expect([request.headers['accept-encoding'], request.headers.traceparent]).toEqual(['identity', 'tp'])
+    const { 'accept-encoding': encoding, traceparent } = request.headers
+    expect([encoding, traceparent]).toEqual(['identity', `00-${traceId}-${spanId}-01`])
     json(response, 200, listed([note()], { nextCursor: 'next', _truncated: true }))
   })
   const answer = await asker(one.url).list(
     'notes',
     { limit: 1, cursor: 'c', filter: { teamId: ROW_ID } },
-    { traceparent: 'tp' },
+    { trace: { traceId, spanId, isSampled: true } },
   )
   expect(answer).toEqual({
     ...listed([note(0, `federated:${LENDER}`)], { nextCursor: 'next', _truncated: true }),

@@ -4,6 +4,7 @@ import { firstRefusal, type Refusal } from '../../shared/guard.ts'
 import { type CallAnswer, CallFailed, call, createCallAgent } from '../calls/https-call.ts'
 import { epochOf, etagOf } from '../scope/capabilities.ts'
 import type { Resource } from '../scope/resources.ts'
+import { type TracePlace, traceparentOf } from '../tracing/trace-context.ts'
 import {
   type CapabilitiesAnswer,
   capabilitiesAnswer,
@@ -105,7 +106,8 @@ export interface Met {
 
 export interface Asked {
   readonly signal?: AbortSignal
-  readonly traceparent?: string
+  /** Where in a trace whoever asks is; default: in one that begins with this call. */
+  readonly trace?: TracePlace
   /** Nobody waits for longer, whatever the deadline of one call: by `performance.now()`. */
   readonly until?: number
   /** For the record: what kept an answer from being given without this call. */
@@ -237,9 +239,10 @@ export class PeerClient {
 
   async #send<Value>(
     { path, body, headers = {}, schema, isGood = () => true, isOfOthers = false }: Question<Value>,
-    { signal, traceparent, until = Number.POSITIVE_INFINITY }: Asked,
+    { signal, trace, until = Number.POSITIVE_INFINITY }: Asked,
   ): Promise<{ value: Value; answer: CallAnswer }> {
     const { connectMs = CONNECT_MS, deadlineMs: perCall = DEADLINE_MS } = this.#options
+    const traceparent = trace && traceparentOf(trace)
     const deadlineMs = Math.max(1, Math.min(isOfOthers ? 2 * perCall : perCall, until - performance.now()))
     const answer = await call({
       ...{ agent: this.#agent, url: `${this.#access.federationUrl}${BASE}${path}`, connectMs, deadlineMs },

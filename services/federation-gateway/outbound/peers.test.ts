@@ -435,8 +435,8 @@ describe('each call', () => {
     lists()
     const id = await enrolled()
     const all = await begin()
-    const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
-    await (await lenderOf(all, id)).list('tasks', { limit: 5 }, { traceparent })
+    const trace = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), isSampled: true }
+    await (await lenderOf(all, id)).list('tasks', { limit: 5 }, { trace })
     const { serial } = all.health(id)!.certificate
     const ids = { grantId: GRANT, subjectUserId: SUBJECT, peerId: id }
     expect(asking.decisions).toMatchObject([

@@ -7,6 +7,7 @@ import type { AuditWriter } from '../storage/audit/writer.ts'
 import type { Database } from '../storage/database.ts'
 import { type CallablePeer, callablePeers, moveOutboundPeer } from '../storage/outbound-peers.ts'
 import { readKey, type StoredKey } from '../storage/peer-keys.ts'
+import { type Tracing, untraced } from '../tracing/tracing.ts'
 import type { BreakerState } from './breaker.ts'
 import { CallRecords } from './call-records.ts'
 import { type Clock, wallClock } from './clock.ts'
@@ -30,6 +31,7 @@ export interface OutboundPeersDeps {
   readonly decisions: Pick<DecisionLog, 'record'>
   readonly audit: Pick<AuditWriter, 'open'>
   readonly log: Log
+  readonly tracing?: Pick<Tracing, 'begin'>
   readonly settings: {
     readonly deadlineMs: number
     readonly localAddress?: string | undefined
@@ -104,14 +106,23 @@ class Peers implements OutboundPeers {
   #isClosed = false
 
   constructor(deps: OutboundPeersDeps) {
-    const { database, decisions, audit, log, settings, clock = wallClock, random = Math.random } = deps
+    const {
+      database,
+      decisions,
+      audit,
+      log,
+      tracing = untraced,
+      settings,
+      clock = wallClock,
+      random = Math.random,
+    } = deps
     this.#deps = deps
     this.#clock = clock
     this.#cache = new ListCache(settings.cache)
     this.#episodes = new OfflineEpisodes(clock.now)
     this.#contacts = new Contacts(database)
     this.#records = new CallRecords({
-      ...{ decisions, audit, log },
+      ...{ decisions, audit, log, tracing },
       onContact: ({ tenantId, peerId: id }, failure) => {
         this.#contacts.note({ tenantId, id, ...(failure !== undefined && { failure }) })
       },

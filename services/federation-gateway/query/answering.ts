@@ -1,13 +1,12 @@
-import { randomBytes } from 'node:crypto'
 import type { SignedIn } from '../listeners/bearer.ts'
 import { type Exchange, Refused } from '../listeners/exchange.ts'
-import { traceIdOf } from '../outbound/call-records.ts'
 import { sourceOf } from '../outbound/guards.ts'
 import type { Lender } from '../outbound/lender.ts'
 import type { OfflineNotice } from '../outbound/offline.ts'
 import { type Asked, FederationClientError, type Met } from '../outbound/peer-client.ts'
 import type { OutboundPeers } from '../outbound/peers.ts'
 import type { CallablePeer } from '../storage/outbound-peers.ts'
+import { newTrace, placeIn } from '../tracing/trace-context.ts'
 import { LOCAL, qryPeer, type SourceReport } from './sources.ts'
 
 /** What one source adds to an answer. */
@@ -50,11 +49,10 @@ export class Answering {
   constructor(exchange: Exchange, user: SignedIn, peers: Peers | undefined, deadlineMs: number) {
     this.#user = user
     this.#peers = peers
-    const header = exchange.request.headers.traceparent
-    exchange.traceId = traceIdOf(typeof header === 'string' ? header : undefined) ?? randomBytes(16).toString('hex')
-    const traceparent = `00-${exchange.traceId}-${randomBytes(8).toString('hex')}-01`
+    const trace = placeIn(exchange.request.headers.traceparent) ?? newTrace()
+    exchange.traceId = trace.traceId
     // Whatever calls it takes: a source is waited for once.
-    this.#asked = { signal: exchange.signal, until: performance.now() + deadlineMs, traceparent }
+    this.#asked = { signal: exchange.signal, until: performance.now() + deadlineMs, trace }
   }
 
   /** @throws Refused where the peer cannot be asked, FederationClientError where it gives no answer */
