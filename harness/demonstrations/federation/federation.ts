@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import type { AdminBody } from '../../../services/federation-gateway/wire/admin.ts'
 import { type EnrolmentAnswer, enrolmentAnswer } from '../../../services/federation-gateway/wire/answers.ts'
+import { listenAsCollector, type ScriptedCollector } from '../../counterparts/collector/scripted-collector.ts'
 import { listenAsLender, type ScriptedLenderOptions } from '../../counterparts/lender/scripted-lender.ts'
 import { type Forgery, forgedAfter } from '../../credentials/federation-grant/leaf.ts'
 import type { DecisionRecord } from '../../evidence/decision.ts'
-import type { SigningAuthority } from '../../pki/authority.ts'
+import { issueLeaf, type SigningAuthority } from '../../pki/authority.ts'
 import type { Identity } from '../../pki/certificate.ts'
 import { type Database, openDatabase } from '../../site/database.ts'
 import { once } from '../../site/once.ts'
@@ -289,6 +290,18 @@ export class Federation {
     const place = { node: gatewayNode(letter), unit: unitName, listener: 'federation' }
     const listen = (where: Omit<ScriptedLenderOptions, 'rows'>) => listenAsLender({ ...where, rows })
     return this.site.own(await standInForUnit(this.site.site, place, listen))
+  }
+
+  /**
+   * A collector of spans under the test's control, beside the CA of the lender, with a certificate of that CA. Honest until it is told
+   * otherwise; it ends with the test.
+   */
+  async collector(port: number): Promise<ScriptedCollector> {
+    const ca = this.site.node(this.#ca(lender))
+    const certificate = await issueLeaf({
+      ...{ authority: await this.site.authority(ca.name), subject: ca.host, sans: [ca.host] },
+    })
+    return this.site.own(await listenAsCollector({ seat: ca.seat, host: ca.host, port, certificate }))
   }
 
   endpoint(letter: Letter, listener: 'public' | 'federation', from: Letter) {
