@@ -77,7 +77,7 @@ function federate(federation: Federation, { renew }: Pick<Verbs, 'renew'>): Fede
   const { publicName: source } = prepared.configuration
   return createFederating({
     ...federation,
-    verbs: { ...lendingVerbs({ session: core.database, source, cursors: core.cursors }), renew },
+    verbs: { ...lendingVerbs({ database: core.database, source, cursors: core.cursors }), renew },
     onClosed(failure) {
       core.log.error('federation-not-open', failureFields(failure))
       // Whoever started us may try again.

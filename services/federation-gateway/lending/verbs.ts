@@ -4,13 +4,13 @@ import type { AdmittedCall, Verbs } from '../listeners/federation-listener.ts'
 import { type Decision, decide, type ScopedRequest, scopeCap, scopeRows, searchable } from '../scope/decide.ts'
 import type { Rights } from '../scope/predicate.ts'
 import type { Rows } from '../scope/sql.ts'
-import type { Session } from '../storage/database.ts'
+import type { Database } from '../storage/database.ts'
 import { getRow, listRows, searchRows } from '../storage/rows.ts'
 import type { GetAnswer, ListAnswer, SearchAnswer } from '../wire/answers.ts'
 import type { Cursors } from './cursors.ts'
 
 export interface Lending {
-  readonly session: Session
+  readonly database: Pick<Database, 'shared'>
   /** Which each row says it comes from: our own public name. */
   readonly source: string
   readonly cursors: Cursors
@@ -19,11 +19,16 @@ export interface Lending {
 const OK = 200
 
 /** Rows of our own tables, and no others: what we have of others' is never lent on. */
-export function lendingVerbs({ session, source, cursors }: Lending): Pick<Verbs, 'list' | 'get' | 'search' | 'cursor'> {
+export function lendingVerbs({
+  database,
+  source,
+  cursors,
+}: Lending): Pick<Verbs, 'list' | 'get' | 'search' | 'cursor'> {
+  const sessionOf = ({ grant, signal }: AdmittedCall) => database.shared(grant.id, signal)
   return {
     async list(call, resource, { limit, filter }, from) {
       const allowed = allow(call, { resource, limit, ...(filter && { filter }) })
-      const { rows, next } = await listRows(session, rowsOf(call, allowed), allowed.limit, from)
+      const { rows, next } = await listRows(sessionOf(call), rowsOf(call, allowed), allowed.limit, from)
       const { isTruncated, met } = cut(rows.length, next !== undefined, allowed.limit)
       const binding = { queryHash: call.queryHash, grantId: call.grant.id }
       const body: ListAnswer = {
@@ -36,7 +41,7 @@ export function lendingVerbs({ session, source, cursors }: Lending): Pick<Verbs,
     },
     async get(call, resource, id) {
       const allowed = allow(call, { resource, limit: 1 })
-      const { row, ...found } = await getRow(session, { ...rowsOf(call, allowed), native: allowed.native }, id)
+      const { row, ...found } = await getRow(sessionOf(call), { ...rowsOf(call, allowed), native: allowed.native }, id)
       const refusal = scopeRows.check(found)
       if (refusal !== undefined) throw new Refused(scopeRows.id, refusal as Refusal)
       return { status: OK, body: { item: { ...row!, _source: source } } satisfies GetAnswer, rowsOut: 1 }
@@ -46,7 +51,7 @@ export function lendingVerbs({ session, source, cursors }: Lending): Pick<Verbs,
       const names = resources ?? searchable(scope, rightsOf(call))
       const searched = names.map((resource) => rowsOf(call, allow(call, { resource, limit })))
       const most = Math.min(limit, scope.max_rows_per_query)
-      const { hits, isCut } = await searchRows(session, searched, q, most)
+      const { hits, isCut } = await searchRows(sessionOf(call), searched, q, most)
       const { isTruncated, met } = cut(hits.length, isCut, most)
       const items = hits.map((hit) => ({ ...hit, _source: source }))
       const body: SearchAnswer = { items, _truncated: isTruncated, _partial: false }

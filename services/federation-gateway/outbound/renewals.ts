@@ -1,5 +1,6 @@
 import { failureFields, type Log } from '../../shared/log.ts'
 import type { Wait } from '../../shared/wall-timer.ts'
+import { Places } from '../places.ts'
 import { moveOutboundPeer } from '../storage/outbound-peers.ts'
 import { dropKey, type StoredKey } from '../storage/peer-keys.ts'
 import type { Clock } from './clock.ts'
@@ -109,7 +110,7 @@ export class Renewals {
 
   #renew(watched: Watched): Promise<Renewal> {
     watched.running ??= this.#places
-      .with(() => this.#attempt(watched))
+      .with('renewal', () => this.#attempt(watched))
       .finally(() => {
         watched.running = undefined
       })
@@ -171,27 +172,5 @@ export class Renewals {
     const notAfter = watched.peer.leaf.notAfter.toISOString()
     if (isFirst) log.error('peer.degraded', { peerId, reason, notAfter })
     await moveOutboundPeer(database, { tenantId, id: peerId, event: 'renewal-failed', reason }).catch(() => {})
-  }
-}
-
-/** So many at once; others wait for their turn. */
-class Places {
-  #free: number
-  readonly #waiting: (() => void)[] = []
-
-  constructor(count: number) {
-    this.#free = count
-  }
-
-  async with<Result>(work: () => Promise<Result>): Promise<Result> {
-    if (this.#free > 0) this.#free -= 1
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    try {
-      return await work()
-    } finally {
-      const next = this.#waiting.shift()
-      if (next === undefined) this.#free += 1
-      else next()
-    }
   }
 }

@@ -580,7 +580,7 @@ describe('a lender of the real kind', () => {
     one.grant = lentGrant({ scope, tenantId, subjectUserId: one.grant!.subjectUserId, rights })
     one.grant = { ...one.grant, subject: { ...one.grant.subject!, tenantId } }
     const cursors = new Cursors(undefined, Buffer.alloc(32, 1))
-    Object.assign(one.verbs, lendingVerbs({ session: database.app, source: 'b.example', cursors }))
+    Object.assign(one.verbs, lendingVerbs({ database: database.app, source: 'b.example', cursors }))
     const pages = [await ask('list/memory', { source: B, limit: 5 })]
     pages.push(await ask('list/memory', { source: B, limit: 5, cursor: pages[0]!.body.nextCursor }))
     const texts = pages.flatMap(({ body }) => (body.items as never as { text: string }[]).map(({ text }) => text))

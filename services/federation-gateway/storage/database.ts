@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { Places } from '../places.ts'
 import type { Statement } from './statement.ts'
 import { isUnavailable, StoreUnavailable, stateOf } from './unavailable.ts'
 
@@ -21,6 +22,8 @@ export interface DatabaseOptions {
 }
 
 const SESSIONS = 20
+/** Of all sessions, one of those that share them has this part at once. */
+const SHARE = 1 / 4
 const WITHIN_MS = 2_000
 const IDLE_MS = 30_000
 
@@ -32,6 +35,7 @@ types.setTypeParser(pg.types.builtins.INT8, Number)
 export class Database implements Session, AsyncDisposable {
   readonly #pool: pg.Pool
   readonly #withinMs: number
+  readonly #shares: Places
   readonly place: string
 
   constructor({ url, password, role, withinMs = WITHIN_MS, sessions = SESSIONS }: DatabaseOptions) {
@@ -39,6 +43,7 @@ export class Database implements Session, AsyncDisposable {
     if (password !== undefined) target.password = encodeURIComponent(password)
     this.place = `${target.pathname.slice(1)} at ${target.host}`
     this.#withinMs = withinMs
+    this.#shares = new Places(Math.ceil(sessions * SHARE))
     this.#pool = new pg.Pool({
       connectionString: target.href,
       application_name: 'federation-gateway',
@@ -63,6 +68,23 @@ export class Database implements Session, AsyncDisposable {
 
   query<Row extends object>(statement: Statement): Promise<Row[]> {
     return this.#within((say) => say(statement)) as Promise<Row[]>
+  }
+
+  /**
+   * For one of many, so that none of them keeps out the others: beyond its share it waits for itself, as everybody does for a session, but
+   * not for whom nobody waits any more.
+   */
+  shared(key: string, signal: AbortSignal): Session {
+    return {
+      query: <Row extends object>(statement: Statement) => {
+        const end = this.#end()
+        const ask = () => {
+          signal.throwIfAborted()
+          return this.#within((say) => say(statement), end) as Promise<Row[]>
+        }
+        return this.#shares.with(key, ask)
+      },
+    }
   }
 
   /** What is done in `work` is done as a whole, or not at all: a failure, or `undo`, takes everything back. */
@@ -115,16 +137,20 @@ export class Database implements Session, AsyncDisposable {
     return this.#pool.end()
   }
 
-  async #within<Result>(work: (say: Say) => Promise<Result>): Promise<Result> {
-    const end = performance.now() + this.#withinMs
+  #end(): number {
+    return this.#withinMs === 0 ? Number.POSITIVE_INFINITY : performance.now() + this.#withinMs
+  }
+
+  async #within<Result>(work: (say: Say) => Promise<Result>, end = this.#end()): Promise<Result> {
+    if (performance.now() >= end) throw this.#told(new Error('no session in time'))
     const client = await this.#pool.connect().catch((cause: unknown) => {
       throw this.#told(cause)
     })
     let broken = false
     const say: Say = async ({ text, values }) => {
-      const left = this.#withinMs === 0 ? undefined : Math.max(1, Math.ceil(end - performance.now()))
+      const left = Math.max(1, Math.ceil(end - performance.now()))
       try {
-        const query = { text, values: [...values], ...(left !== undefined && { query_timeout: left }) }
+        const query = { text, values: [...values], ...(Number.isFinite(left) && { query_timeout: left }) }
         return (await client.query<object>(query)).rows
       } catch (cause) {
         // Without an answer of the server nobody knows what this session would answer next.
