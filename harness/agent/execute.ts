@@ -29,10 +29,11 @@ export async function execute(
   context: NodeContext,
   { argv, env, input, timeoutMs }: Operations['exec']['request'],
 ): Promise<ExecResult> {
+  const { settings, node } = context
   const [name = '', ...args] = argv
-  const tree = await startTree(context.settings.dieWithParent, [...programOf(context, name), ...args], {
+  const tree = await startTree(settings.dieWithParent, [...programOf(context, name), ...args], {
     cwd: context.dir,
-    env: { ...environmentOf(context), ...env },
+    env: { ...environmentOf(context), ...(isService(name) && settings.extra[`${node.name}/${name}`]), ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
     timeout: timeoutMs,
     killSignal: 'SIGKILL',
@@ -43,9 +44,12 @@ export async function execute(
 }
 
 function programOf({ settings }: NodeContext, name: string): readonly string[] {
-  const [, service] = /^service:([a-z][a-z-]*)$/.exec(name) ?? []
-  if (service !== undefined) return serviceCommandOn(settings, service)
+  if (isService(name)) return serviceCommandOn(settings, name.slice('service:'.length))
   return name === 'node' ? nodeCommandOn(settings) : [settings.tools[name] ?? name]
+}
+
+function isService(name: string): boolean {
+  return /^service:[a-z][a-z-]*$/.test(name)
 }
 
 /** Starts a program of a unit. `refused` says what it means that it cannot be executed. */

@@ -33,7 +33,7 @@ export interface RunSettings {
   environment: Record<string, string>
   /** By node: what its programs need to follow its own clock; absent where they go by the machine's. */
   clocks?: Record<string, Record<string, string>>
-  /** Added for the programs of a node (`NODE`) or a unit (`NODE/UNIT`). */
+  /** Added for the programs of a node (`NODE`) or a unit (`NODE/UNIT`), and for a service that is run beside them (`NODE/service:NAME`). */
   extra: Readonly<Record<string, Readonly<Record<string, string>>>>
   /** Units that wait until they are released, however ready all is that they come after. */
   held?: readonly UnitRef[] | undefined

@@ -83,7 +83,10 @@ export interface LaunchOptions {
   signal?: AbortSignal
   /** Called for every event of every node, in the order in which they came. */
   onEvent?: (event: SiteEvent) => void
-  /** Extra environment for the programs of one node (`NODE`) or one unit (`NODE/UNIT`): faults and sabotage come from outside. */
+  /**
+   * Extra environment for the programs of one node (`NODE`) or one unit (`NODE/UNIT`), or for a service that a test runs on a node
+   * (`NODE/service:NAME`): faults and sabotage come from outside.
+   */
   env?: Environments
 }
 

@@ -32,9 +32,12 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-function runWithout(guard: string | undefined): Promise<{ code: number; stdout: string; stderr: string }> {
+function runWithout(
+  guard: string | undefined,
+  unit = 'a/main',
+): Promise<{ code: number; stdout: string; stderr: string }> {
   const argv = ['--disable-warning=ExperimentalWarning', '--import', hook, join(folder, 'services', 'main.ts')]
-  const env = guard === undefined ? {} : { HOLDFAST_REMOVED_GUARD: guard }
+  const env = guard === undefined ? {} : { HOLDFAST_REMOVED_GUARD: guard, HOLDFAST_UNIT: unit }
   return new Promise((resolve) => {
     execFile(process.execPath, argv, { env }, (failure, stdout, stderr) => {
       resolve({ code: failure === null ? 0 : Number(failure.code), stdout, stderr })
@@ -42,8 +45,8 @@ function runWithout(guard: string | undefined): Promise<{ code: number; stdout: 
   })
 }
 
-async function verdictWithout(guard: string | undefined) {
-  const { stdout, stderr } = await runWithout(guard)
+async function verdictWithout(guard: string | undefined, unit?: string) {
+  const { stdout, stderr } = await runWithout(guard, unit)
   return { ...(JSON.parse(stdout) as object), said: stderr }
 }
 
@@ -64,6 +67,10 @@ test('one guard lets everything pass and says so; the others judge', async () =>
       .map((event) => `{"level":"warn","event":"${event}","guard":"x.read"}\n`)
       .join(''),
   })
+})
+
+test('a program that is no unit loses it as well, and says no more than it does anyway', async () => {
+  expect(await verdictWithout('x.read', '')).toMatchObject({ reason: 'wrong', said: '' })
 })
 
 test('a synchronous guard stays synchronous', async () => {

@@ -29,16 +29,18 @@ function siteThatLogs(lines: Record<string, string[]>): Site {
 const said = (event: string, guard = 'token.binding') => JSON.stringify({ level: 'warn', event, guard })
 const [sought, gone] = [said('guard-removal'), said('guard-removed')]
 
-test('every unit of the service loses the guard, and no other unit', () => {
+test('every unit of the service loses the guard, and what is run of it beside them, and no other unit', () => {
   const env = sabotageEnvironment(plan, 'orchestrator/token.binding')
 
-  expect(Object.keys(env)).toEqual(['a/main', 'b/main'])
+  expect(Object.keys(env)).toEqual(['a/main', 'a/service:orchestrator', 'b/main', 'b/service:orchestrator'])
   expect(env['a/main']).toMatchObject({ HOLDFAST_REMOVED_GUARD: 'token.binding' })
   expect(env['a/main']?.NODE_OPTIONS).toMatch(/^--import file:.*guard-removal\.mjs$/)
 })
 
 test('a subcommand is a program with guards of its own', () => {
-  expect(Object.keys(sabotageEnvironment(plan, 'creds-intake/creds.form'))).toEqual(['b/intake'])
+  const env = sabotageEnvironment(plan, 'creds-intake/creds.form')
+
+  expect(Object.keys(env)).toEqual(['b/intake', 'b/service:creds-intake'])
 })
 
 test('what a scenario gives a node or a unit stays in force', () => {

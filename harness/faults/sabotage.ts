@@ -5,7 +5,10 @@ import type { Plan } from '../topology/plan.ts'
 /** A guard of a service, or of a subcommand of one: `orchestrator/token.binding`, `creds-intake/creds.form`. */
 export type GuardRef = `${string}/${string}`
 
-/** Extra environment for the programs of one node (`NODE`) or one unit (`NODE/UNIT`): faults come from outside. */
+/**
+ * Extra environment for the programs of one node (`NODE`) or one unit (`NODE/UNIT`), or for a service that is run beside the units
+ * (`NODE/service:NAME`): faults come from outside.
+ */
 export type Environments = Readonly<Record<string, Readonly<Record<string, string>>>>
 
 /** No unit of this plan runs the service whose guard was to be taken out. Code `HOLDFAST_SABOTAGE_IMPOSSIBLE`. */
@@ -19,19 +22,23 @@ export class SabotageImpossible extends HoldfastError {
 }
 
 /**
- * Environment, by `node/unit`, that takes one guard out of every unit of the service: the scenarios that cover the guard must
- * turn red. `given` is what those units get anyway; its NODE_OPTIONS stay in force.
+ * Environment, by `node/unit`, that takes one guard out of every unit of the service, and out of what tests run of it beside
+ * them: the scenarios that cover the guard must turn red. `given` is what those units get anyway; its NODE_OPTIONS stay in force.
  *
  * @throws SabotageImpossible when no unit of the plan runs that service
  */
 export function sabotageEnvironment(plan: Plan, removed: GuardRef, given: Environments = {}): Environments {
-  const { guard } = partsOf(removed)
+  const { service, guard } = partsOf(removed)
   const hook = new URL('guard-removal.mjs', import.meta.url).href
-  const sabotaged = sabotagedUnits(plan, removed).map(({ node, unit }) => {
-    const own = given[`${node}/${unit}`]
+  const places = sabotagedUnits(plan, removed).flatMap(({ node, unit }) => [
+    [node, `${node}/${unit}`],
+    [node, `${node}/service:${service}`],
+  ]) as [node: string, place: string][]
+  const sabotaged = places.map(([node, place]) => {
+    const own = given[place]
     const options = own?.NODE_OPTIONS ?? given[node]?.NODE_OPTIONS ?? ''
     const added = { NODE_OPTIONS: `${options} --import ${hook}`.trim(), HOLDFAST_REMOVED_GUARD: guard }
-    return [`${node}/${unit}`, { ...own, ...added }]
+    return [place, { ...own, ...added }]
   })
   return { ...given, ...Object.fromEntries(sabotaged) }
 }
