@@ -1,4 +1,5 @@
-import { expect, scenario } from 'holdfast/vitest'
+import { X509Certificate } from 'node:crypto'
+import { expect, runOn, scenario } from 'holdfast/vitest'
 import { federation } from '../federation.ts'
 
 const test = scenario('federation', { own: true }).extend('federation', federation)
@@ -15,6 +16,10 @@ test.for(['stop', 'kill'] as const)(
     const before = await read()
 
     await site.node('ca')[end]()
+    // Set up once more, over all that it has.
+    const said = await runOn(site, 'ca', 'service:ca-setup', 'init', '--config', 'units/ca/setup.json')
+    const rootSha256 = new X509Certificate(before[0]!).fingerprint256.replaceAll(':', '').toLowerCase()
+    expect(JSON.parse(said)).toEqual({ made: [], rootSha256 })
     await site.node('ca').start()
     expect(await read()).toEqual(before)
     expect((await peer.list('tasks')).status).toBe(200)
