@@ -4,6 +4,7 @@ import { spentBy } from './budget.ts'
 import { type Check, type Outcome, program, root, run, script, tests } from './check.ts'
 import { guardsAreProvoked } from './guards.ts'
 import { otherGround, parityCheck, parityHolds } from './parity.ts'
+import { partsOf } from './parts.ts'
 import { systems, systemsAsked } from './systems.ts'
 import { waitingFiles } from './waiting.ts'
 
@@ -26,11 +27,11 @@ const elsewhere: readonly Check[] = [
  * Shown as they go. The unit tests wait for programs most of the time and the package check uses one core, so these two share the
  * cores; the scenarios measure times, and have them for themselves, but for others that mostly wait.
  */
-function inTurn(asked: readonly string[], repeated: readonly Check[]): readonly (readonly Check[])[] {
+async function inTurn(asked: readonly string[], repeated: readonly Check[]): Promise<readonly (readonly Check[])[]> {
   const folders = asked.map((system) => `scenarios/${system}/`)
   const waits = waitingFiles().some((file) => asked.length === 0 || folders.some((folder) => file.startsWith(folder)))
   const waiting = { name: 'The scenarios that mostly wait hold', argv: tests('waiting', folders), counts: true }
-  const unit = { name: 'The unit tests and the conformance suite pass', argv: tests('unit'), counts: true, live: true }
+  const unit = { ...(await unitTests(asked)), counts: true, live: true }
   const packed = { name: 'The packed package works where it is installed', argv: script('checks/package/try.ts') }
   return [
     asked.length === 0 ? [unit, packed] : [unit],
@@ -41,6 +42,14 @@ function inTurn(asked: readonly string[], repeated: readonly Check[]): readonly 
     repeated,
     asked.length === 0 ? elsewhere : [],
   ]
+}
+
+/** All, or those of the parts of systems: what all systems have in common is tested with all of them. */
+async function unitTests(asked: readonly string[]): Promise<Check> {
+  if (asked.length === 0) return { name: 'The unit tests and the conformance suite pass', argv: tests('unit') }
+  const parts = (await Promise.all(asked.map(partsOf))).flatMap((all) => Object.values(all).flat())
+  const folders = [...parts, 'services/shared', ...asked.map((system) => `scenarios/${system}`)].map((one) => `${one}/`)
+  return { name: `The unit tests of the parts of ${asked.join(', ')} pass`, argv: tests('unit', folders) }
 }
 
 function tell(outcome: Outcome): Outcome {
@@ -118,7 +127,7 @@ const ground = await otherGround()
 /** Scenarios that have run already, some of their tests once more. */
 const repeated = asked.length === 0 ? [parityCheck(ground)] : []
 const outcomes: Outcome[] = []
-for (const checks of [together, ...inTurn(asked, repeated)]) {
+for (const checks of [together, ...(await inTurn(asked, repeated))]) {
   outcomes.push(...(await Promise.all(checks.map(async (check) => tell(await run(check))))))
 }
 // Guards are provoked by the scenarios of all systems together.
