@@ -166,14 +166,19 @@ const schema = z.strictObject({
     .strictObject({
       perGrant: z.int().min(1).max(6_000).default(60).describe('requests in 60 s of a grant that says nothing else'),
       perLeaf: z.int().min(1).max(100_000).default(6_000).describe('requests in 60 s of one certificate'),
-      enrolmentsPerAddress: z.int().min(1).max(10_000).default(10).describe('enrolments in 60 s of one address'),
+      enrolmentsPerAddress: z
+        .int()
+        .min(1)
+        .max(10_000)
+        .default(10)
+        .describe('enrolments in 60 s of one address, or one /64 of IPv6'),
       enrolments: z.int().min(1).max(100_000).default(600).describe('enrolments in 60 s'),
       authenticationsPerAddress: z
         .int()
         .min(1)
         .max(10_000)
         .default(20)
-        .describe('failed bearer tokens in 60 s of one address'),
+        .describe('failed bearer tokens in 60 s of one address, or one /64 of IPv6'),
       handshakeRecords: z
         .int()
         .min(10)

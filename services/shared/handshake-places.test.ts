@@ -36,3 +36,15 @@ test('when all are taken, whoever holds the most gives up the oldest for one tha
   expect(greedy.map(({ isDestroyed }) => isDestroyed)).toEqual([true, true, false])
   expect(places.take('later', 1, socket())).toBe(false)
 })
+
+test('addresses of one network of IPv6 have the places of one together, each its own', () => {
+  const places = new HandshakePlaces({ most: 8, mostPerAddress: 2 })
+  const [one, other] = ['2001:db8::1', '2001:db8::2']
+  // From the same port, as nobody keeps them from it.
+  expect([places.take(one, 1, socket()), places.take(other, 1, socket())]).toEqual([true, true])
+  expect(places.take('2001:db8::3', 1, socket())).toBe(false)
+  expect(places.take('2001:db8:0:1::1', 1, socket())).toBe(true)
+  places.free(other, 1)
+  places.free(other, 1)
+  expect([places.take('2001:db8::3', 1, socket()), places.take('2001:db8::4', 1, socket())]).toEqual([true, false])
+})

@@ -1,8 +1,9 @@
 import type { Server } from 'node:https'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { networkOf } from './network-of.ts'
 
-/** Half-open handshakes of a listener: so many at once, and so many of one remote address. */
+/** Half-open handshakes of a listener: so many at once, and so many of one remote address, or of one network of IPv6. */
 export interface HandshakeLimits {
   readonly most: number
   readonly mostPerAddress: number
@@ -11,7 +12,7 @@ export interface HandshakeLimits {
 /** The sockets that hold a place, by remote address; the oldest of each address first. */
 export class HandshakePlaces {
   readonly #limits: HandshakeLimits
-  readonly #held = new Map<string, Map<number, Pick<Socket, 'destroy'>>>()
+  readonly #held = new Map<string, Map<string, Pick<Socket, 'destroy'>>>()
   #count = 0
 
   constructor(limits: HandshakeLimits) {
@@ -23,40 +24,45 @@ export class HandshakePlaces {
    * whose address holds less: so a few hosts that do nothing cannot keep out all others.
    */
   take(address: string, port: number, socket: Pick<Socket, 'destroy'>): boolean {
-    const own = this.#held.get(address)?.size ?? 0
+    const network = networkOf(address)
+    const own = this.#held.get(network)?.size ?? 0
     if (own >= this.#limits.mostPerAddress) return false
     if (this.#count >= this.#limits.most && !this.#makeRoom(own)) return false
-    const ports = this.#held.get(address) ?? new Map()
-    this.#held.set(address, ports.set(port, socket))
+    const callers = this.#held.get(network) ?? new Map()
+    this.#held.set(network, callers.set(`${address} ${port}`, socket))
     this.#count += 1
     return true
   }
 
   /** The handshake is over, one way or another. */
   free(address: string, port: number): void {
-    const ports = this.#held.get(address)
-    if (ports?.delete(port)) this.#count -= 1
-    if (ports?.size === 0) this.#held.delete(address)
+    this.#free(networkOf(address), `${address} ${port}`)
   }
 
   /** Ends every handshake that is not over: nobody can have asked for anything over these connections yet. */
   endAll(): void {
-    for (const ports of this.#held.values()) for (const socket of ports.values()) socket.destroy()
+    for (const callers of this.#held.values()) for (const socket of callers.values()) socket.destroy()
+  }
+
+  #free(network: string, caller: string): void {
+    const callers = this.#held.get(network)
+    if (callers?.delete(caller)) this.#count -= 1
+    if (callers?.size === 0) this.#held.delete(network)
   }
 
   #makeRoom(own: number): boolean {
     let most = own + 1
     let greediest: string | undefined
-    for (const [address, { size }] of this.#held) {
+    for (const [network, { size }] of this.#held) {
       if (size <= most) continue
       most = size
-      greediest = address
+      greediest = network
     }
     if (greediest === undefined) return false
     const [oldest] = this.#held.get(greediest) ?? []
     if (oldest === undefined) return false
-    const [port, socket] = oldest
-    this.free(greediest, port)
+    const [caller, socket] = oldest
+    this.#free(greediest, caller)
     socket.destroy()
     return true
   }

@@ -42,7 +42,7 @@ export interface TlsListenerOptions {
   onUpgrade?(request: IncomingMessage, socket: Duplex, head: Buffer, connection: TlsConnection): void
   /** Handshakes that may be open at once; more are closed unread. Default 256. */
   maxHandshakes?: number
-  /** Of these, how many may come from one remote address, which so cannot keep out all others. Default a quarter of them. */
+  /** Of these, how many may come from one remote address (of IPv6: from one /64), which so cannot keep out all others. Default a quarter of them. */
   maxHandshakesPerAddress?: number
   /** Refused handshakes that are put on record in each minute; of more it is written how many they were. Default 600. */
   handshakeRecordsPerMinute?: number

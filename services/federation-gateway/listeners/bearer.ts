@@ -12,7 +12,7 @@ import { type ErrorCode, type Issue, refused } from '../wire/errors.ts'
 import { issuesOf } from '../wire/issues.ts'
 import { type Exchange, Refused } from './exchange.ts'
 import { readBody } from './guards.ts'
-import { apiRate, type RateLimit } from './rate-limits.ts'
+import { apiRate, countFailure, type RateLimit } from './rate-limits.ts'
 
 // What the routes for administrators and for users demand before they do anything, in this order: api.rate, api.carrier, api.token,
 // api.role or api.user, api.body, api.tenant.
@@ -123,7 +123,7 @@ export async function passUser(exchange: Exchange, deps: BearerDeps): Promise<Si
  */
 async function passBearer(exchange: Exchange, deps: BearerDeps, wanted: Attempt['wanted']): Promise<Bearer> {
   const { session, failures: limit, mostFailures: most, now } = deps
-  const counted = { limit, key: exchange.request.socket.remoteAddress ?? '', most }
+  const counted = { limit, address: exchange.request.socket.remoteAddress ?? '', most }
   await exchange.pass([apiRate], counted)
   const find = (sha256: string) => findBearer(session, sha256)
   const attempt: Attempt = { request: exchange.request, wanted, find, now: now() }
@@ -133,7 +133,7 @@ async function passBearer(exchange: Exchange, deps: BearerDeps, wanted: Attempt[
   } catch (failure) {
     if (!(failure instanceof Refused) || attempt.carrier?.token === undefined) throw failure
     await exchange.pass([apiRate], counted)
-    limit.count(counted.key)
+    countFailure(counted)
     throw failure
   }
   if (attempt.bearer === undefined) throw new Error('a request without a token passed for one with it')

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { apiRate, enrRate, RateLimit, rateGrant, rateLeaf } from './rate-limits.ts'
+import { apiRate, countFailure, enrRate, RateLimit, rateGrant, rateLeaf } from './rate-limits.ts'
 
 function clocked() {
   let now = 0
@@ -70,13 +70,28 @@ test('enrolments are counted by address and all together, and those of which one
 
 test('of bearer tokens failures alone count', () => {
   const { limit, pass } = clocked()
-  const counted = { limit, key: '1', most: 2 }
+  const counted = { limit, address: '192.0.2.1', most: 2 }
   for (let tries = 0; tries < 5; tries += 1) expect(apiRate.check(counted)).toBeUndefined()
-  limit.count('1')
+  countFailure(counted)
   expect(apiRate.check(counted)).toBeUndefined()
-  limit.count('1')
+  countFailure(counted)
   expect(apiRate.check(counted)).toMatchObject({ reason: 'rate_authentication', status: 429, retryAfter: 60 })
-  expect(apiRate.check({ ...counted, key: '2' })).toBeUndefined()
+  expect(apiRate.check({ ...counted, address: '192.0.2.2' })).toBeUndefined()
   pass(60_000)
   expect(apiRate.check(counted)).toBeUndefined()
+})
+
+test('whoever has a network of IPv6 has no more for having its addresses', () => {
+  const addresses = ['2001:db8::1', '2001:db8::ffff:2', '2001:db8:0:0:1::', '2001:db8:0:1::1']
+  const enrolments = { limit: clocked().limit, most: { perAddress: 2, all: 9 } }
+  const enrolled = addresses.map((address) => enrRate.check({ ...enrolments, address }))
+  expect(enrolled).toEqual([undefined, undefined, expect.objectContaining({ reason: 'rate_enrolment' }), undefined])
+
+  const failures = { limit: clocked().limit, most: 2 }
+  const failed = addresses.map((address) => {
+    const verdict = apiRate.check({ ...failures, address })
+    countFailure({ ...failures, address })
+    return verdict
+  })
+  expect(failed).toEqual([undefined, undefined, expect.objectContaining({ reason: 'rate_authentication' }), undefined])
 })

@@ -1,4 +1,5 @@
 import { type Guard, guard } from '../../shared/guard.ts'
+import { networkOf } from '../../shared/network-of.ts'
 import { refused } from '../wire/errors.ts'
 
 const WINDOW_MS = 60_000
@@ -91,12 +92,23 @@ export interface CountedEnrolment {
 
 /** Those that one address has too many of are not counted for all others. */
 export const enrRate = guard<CountedEnrolment>('enr.rate', ['rate_enrolment'], ({ limit, address, most }) => {
-  const wait = limit.take(`address ${address}`, most.perAddress) ?? limit.take('all', most.all)
+  const wait = limit.take(`network ${networkOf(address)}`, most.perAddress) ?? limit.take('all', most.all)
   return wait === undefined ? undefined : refused('rate_limited', 'rate_enrolment', wait)
 })
 
-/** Counts failures alone: whoever answers a bearer token with 401 calls `limit.count(address)`. */
-export const apiRate = guard<Counted>('api.rate', ['rate_authentication'], ({ limit, key, most }) => {
-  const wait = limit.blockedFor(key, most)
+/** Authentications that an address tries; `most`: that may have failed. */
+export interface CountedFailures {
+  readonly limit: RateLimit
+  readonly address: string
+  readonly most: number
+}
+
+/** Counts failures alone: whoever answers a bearer token with 401 calls `countFailure`. */
+export const apiRate = guard<CountedFailures>('api.rate', ['rate_authentication'], ({ limit, address, most }) => {
+  const wait = limit.blockedFor(networkOf(address), most)
   return wait === undefined ? undefined : refused('rate_limited', 'rate_authentication', wait)
 })
+
+export function countFailure({ limit, address }: Pick<CountedFailures, 'limit' | 'address'>): void {
+  limit.count(networkOf(address))
+}
