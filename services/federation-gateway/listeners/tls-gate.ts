@@ -67,35 +67,35 @@ function isBelow(leaf: X509Certificate, anchors: readonly X509Certificate[]): bo
   return false
 }
 
-export const tlsConnections = guard<{ readonly connection: TlsConnection; readonly open: OpenConnections }>(
+export const tlsConnections = guard<{ readonly hasPlace: boolean }>(
   'tls.connections',
   ['connection_limit'],
-  ({ connection: { socket }, open }) => {
-    const certificate = socket.getPeerX509Certificate()
-    const isKept = certificate !== undefined && open.admit(socket, certificate)
-    return isKept ? undefined : { reason: 'connection_limit', status: null }
-  },
+  ({ hasPlace }) => (hasPlace ? undefined : { reason: 'connection_limit', status: null }),
 )
 
-/** The same where nobody shows a certificate: so many connections, whoever's they are. */
+/** Asks for a place for each connection as it comes. */
+function ofPlaces(take: (socket: TLSSocket) => boolean): Guard<TlsConnection> {
+  const { id, reasons, check } = tlsConnections
+  return { id, reasons, check: ({ socket }) => check({ hasPlace: take(socket) }) }
+}
+
+/** Where nobody shows a certificate: so many connections, whoever's they are. */
 export function tlsPlaces(most: number): Guard<TlsConnection> {
   const open = new Set<TLSSocket>()
-  return {
-    id: tlsConnections.id,
-    reasons: tlsConnections.reasons,
-    check({ socket }) {
-      if (open.size >= most) return { reason: 'connection_limit', status: null }
-      open.add(socket)
-      socket.once('close', () => open.delete(socket))
-      return undefined
-    },
-  }
+  return ofPlaces((socket) => {
+    if (open.size >= most) return false
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
+    return true
+  })
 }
 
 /** What stands between a handshake and the first byte of HTTP, in the order of evaluation. */
 export function tlsGate(open: OpenConnections, anchors: Anchors): readonly Guard<TlsConnection>[] {
-  const { id, reasons, check } = tlsConnections
-  const places: Guard<TlsConnection> = { id, reasons, check: (connection) => check({ connection, open }) }
+  const places = ofPlaces((socket) => {
+    const certificate = socket.getPeerX509Certificate()
+    return certificate !== undefined && open.admit(socket, certificate)
+  })
   const verdicts = new Verdicts(anchors, open)
   return [ofHandshake(tlsChain, verdicts), ofHandshake(tlsCrl, verdicts), places]
 }
