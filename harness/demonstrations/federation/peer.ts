@@ -84,10 +84,25 @@ export class Caller {
 
   /** The same in the clear, without any TLS. */
   async plain(sent: Omit<Sent, 'json'>): Promise<Reply<unknown>> {
-    const { method, path, body, headers = [] } = sent
-    const text = requestText(this.endpoint, { method, path, headers, ...(body !== undefined && { body }) })
-    const call = { from: `${method} ${path} at ${this.endpoint.host}, in the clear`, began: machineTime() }
-    return new Reply(call, await rawExchange(this.endpoint, { steps: [[text]], isPlain: true }), z.unknown())
+    const call = { from: `${sent.method} ${sent.path} at ${this.endpoint.host}, in the clear`, began: machineTime() }
+    const steps = [[this.#textOf(sent)]]
+    return new Reply(call, await rawExchange(this.endpoint, { steps, isPlain: true }), z.unknown())
+  }
+
+  /** Requests over one connection, none of which waits for an answer (RFC 9112 section 9.3.2): each of both leaves when it comes. The reply is to the second. */
+  async pipelined(sent: AsyncIterable<Omit<Sent, 'json'>>): Promise<Reply<unknown>> {
+    const kept = ['Connection', 'keep-alive'] as const
+    const textOf = (one: Omit<Sent, 'json'>) => this.#textOf({ ...one, headers: [...(one.headers ?? []), kept] })
+    async function* texts() {
+      for await (const one of sent) yield textOf(one)
+    }
+    const call = { from: `requests one after the other at ${this.endpoint.host}`, began: machineTime() }
+    const answered = await rawExchange(this.endpoint, { steps: [texts()], until: 'closed' })
+    return new Reply(call, answered, z.unknown())
+  }
+
+  #textOf({ method, path, body, headers = [] }: Omit<Sent, 'json'>): string {
+    return requestText(this.endpoint, { method, path, headers, ...(body !== undefined && { body }) })
   }
 
   /** Connections that are kept, up to so many; closed by whoever asked for them. */

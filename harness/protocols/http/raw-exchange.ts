@@ -9,8 +9,8 @@ import { type RawAnswer, readAnswers } from './raw-answers.ts'
 export type Segments = readonly (string | Uint8Array)[]
 
 export interface RawRequest {
-  /** One after the other: each is sent when the one before was answered. */
-  readonly steps: readonly Segments[]
+  /** One after the other: each is sent when the one before was answered. Segments that come by and by leave as they come. */
+  readonly steps: readonly (Segments | AsyncIterable<string>)[]
   /** Sent over TCP as it is, without any TLS. */
   readonly isPlain?: boolean
   /** Read on, though all steps were answered: until all of these texts came, or the far end has closed or the time is over. */

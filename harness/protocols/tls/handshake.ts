@@ -83,8 +83,11 @@ function changingFirst(transport: Duplex, change: (bytes: Buffer) => readonly Ui
 }
 
 /** Writes each segment when the one before has left, so that none of them travel together. */
-export async function writeApart(socket: Duplex, segments: readonly (string | Uint8Array)[]): Promise<void> {
-  for (const segment of segments) {
+export async function writeApart(
+  socket: Duplex,
+  segments: Iterable<string | Uint8Array> | AsyncIterable<string>,
+): Promise<void> {
+  for await (const segment of segments) {
     await new Promise<void>((resolve, reject) => {
       socket.write(segment, (failure) => (failure ? reject(failure) : setImmediate(resolve)))
     })

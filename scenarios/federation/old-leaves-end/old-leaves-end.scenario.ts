@@ -1,6 +1,13 @@
 import { expect, scenario } from 'holdfast/vitest'
-import { type EnrolledPeer, type Federation, federation, identityFrom, requestFor } from '../federation.ts'
-import { atTls, forbidden } from '../lending.ts'
+import {
+  type EnrolledPeer,
+  type Federation,
+  federation,
+  federationPath,
+  identityFrom,
+  requestFor,
+} from '../federation.ts'
+import { atTls, forbidden, unauthorized } from '../lending.ts'
 import { expectRefused } from '../refusals.ts'
 
 const overlapSeconds = 4
@@ -12,11 +19,36 @@ async function renewed(federation: Federation, peer: EnrolledPeer) {
   return federation.connect({ certificate: certPem, key: keyPem })
 }
 
+function listOf(resource: string) {
+  const headers = [['Content-Type', 'application/json'] as const]
+  return { method: 'POST', path: `${federationPath}/list/${resource}`, headers, body: '{}' }
+}
+
+/** Asks over one connection before and after the end of a certificate: that it waits for its first answer keeps it open. */
+async function askAcross(federation: Federation, peer: EnrolledPeer, notAfter: number) {
+  const until = (time: number) =>
+    federation.site.until('the time to ask', async () => Date.now() >= time, { withinMs: 40_000, everyMs: 10 })
+  const holder = await federation.database('b')
+  async function* asked() {
+    await until(notAfter - 1_000)
+    yield listOf('notes')
+    await until(notAfter + 50)
+    yield listOf('notes')
+  }
+  await until(notAfter - 2_500)
+  await holder.query('BEGIN')
+  await holder.query('LOCK TABLE notes')
+  try {
+    return await peer.pipelined(asked())
+  } finally {
+    await holder.query('COMMIT')
+  }
+}
+
 /** Over a connection of its own, that is kept. */
 function kept(peer: Pick<EnrolledPeer, 'kept'>) {
   const connection = peer.kept()
-  const headers = [['Content-Type', 'application/json'] as const]
-  const ask = () => connection.send({ method: 'POST', path: '/api/federation/v1/list/tasks', headers, body: '{}' })
+  const ask = () => connection.send(listOf('tasks'))
   return { ask, opened: connection.opened, [Symbol.dispose]: () => connection[Symbol.dispose]() }
 }
 
@@ -60,12 +92,15 @@ test('at once by a new enrolment, over an open connection as well (FED-24)', asy
   expect((await (await federation.connect({ certificate: certPem, key: keyPem })).list('tasks')).status).toBe(200)
 })
 
-test('with its time: the open connection is closed, and there is no other (TLS-02)', async ({ federation }) => {
+test('with its time: an open connection is closed, a busy one gets no more answers, and there is no other (TLS-02)', async ({
+  federation,
+}) => {
   const peer = await federation.asPeer('scope-a')
   using connection = kept(peer)
   expect((await connection.ask()).status).toBe(200)
   const notAfter = Date.parse(peer.answer.notAfter)
   expect(notAfter - Date.now()).toBeLessThanOrEqual(31_000)
+  const asking = askAcross(federation, peer, notAfter)
 
   const ended = async () => {
     const status = await connection.ask().then(
@@ -78,6 +113,11 @@ test('with its time: the open connection is closed, and there is no other (TLS-0
   const { status } = await federation.site.until('the certificate to run out', ended, { withinMs: 40_000 })
   expect([401, null]).toContain(status)
   expect(Date.now()).toBeGreaterThanOrEqual(notAfter - 1_000)
+  const late = await asking
+  expect([late.status, late.header('connection')]).toEqual([401, 'close'])
+  expect(await federation.decided(late)).toContainEqual(
+    expect.objectContaining(unauthorized('cert.live', 'cert_ended')),
+  )
   await expectRefused(federation, await peer.list('tasks'), atTls('cert_expired'))
   expect((await (await federation.asPeer('scope-a')).list('tasks')).status).toBe(200)
 })
