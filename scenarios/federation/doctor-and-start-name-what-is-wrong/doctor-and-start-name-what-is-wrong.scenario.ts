@@ -81,16 +81,6 @@ const faults: readonly Fault[] = [
     },
   ],
   [
-    'a secret that others can read',
-    'config.schema',
-    /can be read by others/,
-    async (json, federation) => {
-      const file = await given(federation, crypto.randomUUID().repeat(2))
-      await runOn(federation.site, 'gateway-b', 'chmod', '644', file)
-      json.sealing.secretFile = file
-    },
-  ],
-  [
     'federation without the list of the root',
     'tier.consistent',
     /crl\.rootCrlFile/,
@@ -153,16 +143,6 @@ const faults: readonly Fault[] = [
     /provisioner|key/i,
     async (json, federation) => {
       json.stepCa.provisionerKeyFile = await given(federation, '{"kty":"oct","k":"c2VjcmV0"}')
-    },
-  ],
-  [
-    'the public part of that key alone',
-    'ca.provisioner',
-    /public key/,
-    async (json, federation) => {
-      const file = String(json.stepCa.provisionerKeyFile)
-      const { d: _, ...open } = JSON.parse(await federation.site.node('gateway-b').readFile(file))
-      json.stepCa.provisionerKeyFile = await given(federation, JSON.stringify(open))
     },
   ],
   [
