@@ -187,7 +187,6 @@ const answers: Record<string, readonly [reason: string, of: (sign: Sign, name: s
   'another user': ['peer_cert_oid', (sign) => sign({ subjectUserId: crypto.randomUUID() })],
   'another grant through and through': ['peer_cert_oid', throughout('grantId')],
   'another user through and through': ['peer_cert_oid', throughout('subjectUserId')],
-  'a lender elsewhere': ['peer_cert_name', () => ({ federationUrl: 'https://other.test:8444' })],
 }
 
 test('A itself takes no such answer from whoever administers it, and the right one once (FED-47)', async ({
@@ -214,6 +213,10 @@ test('A itself takes no such answer from whoever administers it, and the right o
     await expectRefused(federation, reply, refused(422, 'invalid_certificate', reason), { at: 'a' })
     expect(await storedAtA(federation, id), what).toEqual(pending)
   }
+  const elsewhere = await take({ ...right, federationUrl: 'https://other.test:8444' })
+  const reason = { status: 400, error: 'invalid_request', guard: 'adm.url', reason: 'enrolment_url' }
+  await expectRefused(federation, elsewhere, reason, { at: 'a' })
+  expect(await storedAtA(federation, id)).toEqual(pending)
 
   expect((await take(right)).value).toMatchObject({ state: 'active', remoteGrantId: grantId })
   const active = await storedAtA(federation, id)

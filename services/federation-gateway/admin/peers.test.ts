@@ -228,7 +228,6 @@ describe('adm.peer-cert', () => {
     ['of another name', 'peer_cert_name', { subject: 'CN=c.example' }, {}],
     ['that has ended', 'peer_cert_chain', { notAfter: new Date(Date.now() - 1_000) }, {}],
     ['that is none', 'peer_cert_chain', {}, { certPem: 'certificate' }],
-    ['for calls elsewhere', 'peer_cert_name', {}, { federationUrl: 'https://c.example:8444' }],
   ])('a certificate %s is refused, and the peer stays pending', async (_, reason, leaf, change) => {
     const begun = await begin()
     const refused = await acme.refused('peer:cert', { ...at(begun.peerId), ...(await answerTo(begun, leaf, change)) })
@@ -237,6 +236,24 @@ describe('adm.peer-cert', () => {
     expect(admin.asked).toEqual([])
     await acme.ok('peer:cert', { ...at(begun.peerId), ...(await answerTo(begun)) })
   })
+
+  test.each([`http://${LENDER}:8444`, 'https://c.example:8444', 'nowhere'])(
+    'calls that would go to %s are refused as an invitation to there is, and the peer stays pending',
+    async (federationUrl) => {
+      const begun = await begin()
+      const refused = await acme.refused('peer:cert', {
+        ...at(begun.peerId),
+        ...(await answerTo(begun, {}, { federationUrl })),
+      })
+      expect(refused).toMatchObject({
+        why: '400 adm.url enrolment_url',
+        code: 'invalid_request',
+        paths: ['federationUrl'],
+      })
+      expect(await acme.ok('peer:show', at(begun.peerId))).toMatchObject({ state: 'pending', certificates: [] })
+      await acme.ok('peer:cert', { ...at(begun.peerId), ...(await answerTo(begun)) })
+    },
+  )
 
   test('one for another key is refused', async () => {
     const [mine, bobs] = [await begin(), await begin({ ownerUserId: tenant.bob })]

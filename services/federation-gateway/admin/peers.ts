@@ -155,6 +155,13 @@ async function takeCertificate(
   if (peer === undefined) throw new Refused(admPeerCert.id, NO_STATE_FOR_IT)
   const pending = await readKey(database, { tenantId, peerId: id, slot: 'pending' })
   const offered: OfferedEnrolment = { peer, pending, answer: call.body, deps: { ...enrolment, now: bearer.now } }
+  const { federationUrl } = call.body
+  await call.exchange.pass([admUrl], { federationUrl, host: peer.commonName }, () => [
+    {
+      path: 'federationUrl',
+      message: `must be https://${peer.commonName}, with a port or without, as that host has enrolled`,
+    },
+  ])
   await call.exchange.pass([admPeerCert], offered)
   // Of two that bring it at once, one is the first.
   if (!(await completePeer({ database }, { ...offered, tenantId }))) throw new Refused(admPeerCert.id, NO_STATE_FOR_IT)

@@ -59,11 +59,14 @@ describe('an enrolment URL', () => {
 test('calls go to the host that enrolled, by https, and to no path of it', () => {
   expect(isFederationUrl('https://gateway-b.example:8444', 'gateway-b.example')).toBe(true)
   expect(isFederationUrl('https://gateway-b.example', 'gateway-b.example')).toBe(true)
+  expect(admUrl.check({ federationUrl: 'https://gateway-b.example:8444', host: 'gateway-b.example' })).toBeUndefined()
   for (const url of [
     ...['', 'gateway-b.example', 'http://gateway-b.example:8444', 'https://gateway-c.example', 'https://10.0.0.1'],
     ...['https://gateway-b.example.evil.example', 'https://user@gateway-b.example', 'https://:x@gateway-b.example'],
     ...['https://gateway-b.example/x', 'https://gateway-b.example/?x', 'https://gateway-b.example/#x'],
   ]) {
     expect([url, isFederationUrl(url, 'gateway-b.example')]).toEqual([url, false])
+    const refusal = { reason: 'enrolment_url', status: 400, error: 'invalid_request' }
+    expect(admUrl.check({ federationUrl: url, host: 'gateway-b.example' }), url).toEqual(refusal)
   }
 })

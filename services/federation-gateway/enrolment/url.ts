@@ -91,7 +91,17 @@ export interface OfferedUrl {
   message?: string
 }
 
-export const admUrl = guard<OfferedUrl>('adm.url', ['enrolment_url'], (offered) => {
+/** Where a lender wants to be called, and the host that has enrolled. */
+export interface OfferedFederationUrl {
+  readonly federationUrl: string
+  readonly host: string
+}
+
+export const admUrl = guard<OfferedUrl | OfferedFederationUrl>('adm.url', ['enrolment_url'], (offered) => {
+  if ('federationUrl' in offered) {
+    const isThere = isFederationUrl(offered.federationUrl, offered.host)
+    return isThere ? undefined : refused('invalid_request', 'enrolment_url')
+  }
   try {
     const read = readEnrolmentUrl(offered.enrolmentUrl)
     const objection = offered.objection?.(read)

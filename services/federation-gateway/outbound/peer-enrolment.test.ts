@@ -153,8 +153,6 @@ describe('a certificate is refused', () => {
     ['that has ended', 'peer_cert_chain', () => ({ notAfter: new Date(NOW - 1) })],
     ['without its chain', 'peer_cert_chain', () => ({}), { certChainPem: '' }],
     ['that is none', 'peer_cert_chain', () => ({}), { certPem: 'certificate' }],
-    ['with an address elsewhere', 'peer_cert_name', () => ({}), { federationUrl: 'https://c.example:8444' }],
-    ['with an address in the open', 'peer_cert_name', () => ({}), { federationUrl: `http://${LENDER}:8444` }],
   ])('%s', async (_, reason, leaf, answer) => {
     const begun = (await begin())!
     expect(await judge(await offer(begun))).toBeUndefined()

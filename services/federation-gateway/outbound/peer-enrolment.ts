@@ -3,7 +3,7 @@ import { guard } from '../../shared/guard.ts'
 import { isIssuedBy } from '../../shared/peer-certificate.ts'
 import { certificatesInPem } from '../certificates/pem.ts'
 import type { LeafProblem } from '../enrolment/issued-leaf.ts'
-import { type EnrolmentUrl, isFederationUrl, type Pins, readPins, writePins } from '../enrolment/url.ts'
+import { type EnrolmentUrl, type Pins, readPins, writePins } from '../enrolment/url.ts'
 import type { Keyring } from '../sealing/keyring.ts'
 import { type Database, undo } from '../storage/database.ts'
 import { addOutboundPeer, moveLocked, type OutboundPeer } from '../storage/outbound-peers.ts'
@@ -103,7 +103,6 @@ export const admPeerCert = guard<OfferedEnrolment>(
     const pins = pinsOf(peer)
     const root = peerRoot(peer.caPem, deps, pins)
     if (root === undefined) return invalid('peer_cert_chain')
-    if (!isFederationUrl(answer.federationUrl, peer.commonName)) return invalid('peer_cert_name')
     const isPinned = pins === undefined || (pins.grant === answer.grantId && pins.subject === answer.subjectUserId)
     if (!isPinned) return invalid('peer_cert_oid')
     const { grantId, subjectUserId } = answer
@@ -115,7 +114,7 @@ export const admPeerCert = guard<OfferedEnrolment>(
   },
 )
 
-/** The last step, for what `adm.peer-cert` let pass: the peer can be called. False: it was no longer pending. */
+/** The last step, for what `adm.url` and `adm.peer-cert` let pass: the peer can be called. False: it was no longer pending. */
 export function completePeer(
   { database }: Pick<PeerEnrolmentDeps, 'database'>,
   { tenantId, peer, answer, taken }: OfferedEnrolment & { readonly tenantId: string },
