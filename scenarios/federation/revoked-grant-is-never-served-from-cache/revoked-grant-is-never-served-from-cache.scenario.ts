@@ -61,22 +61,43 @@ test('from the answer to its revocation on, no read gets a row', async ({ federa
   }
 })
 
-test('a changed scope counts for the next list', async ({ federation }) => {
-  const { grantId, list } = await keptList(federation)
-  const admin = await federation.asAdmin('b')
+/** Less than the grant lent before, and the rows of it. */
+function narrower(federation: Federation) {
   const seed = federation.seed('b')
   const t1 = { include_teams: [seed.team('T1').id], include_personal: false }
-  const reading = readingOf(list)
-  await admin.changeScope(grantId, { resources: ['tasks'], filters: { tasks: t1 } })
-  reading.done()
   const narrowed = seed.visible('alice', 'tasks', t1)
+  expect(narrowed.length).toBeLessThan(seed.visible('alice', 'tasks').length)
+  return { narrowed, scope: { resources: ['tasks'], filters: { tasks: t1 } } }
+}
+
+test('what is kept from before a change is not served even once, and it is on record why', async ({ federation }) => {
+  const { grantId, peerId, list } = await keptList(federation)
+  const { narrowed, scope } = narrower(federation)
+  await (await federation.asAdmin('b')).changeScope(grantId, scope)
+
+  const { value } = await list()
+  expect(value).toMatchObject({ _cached: false, _partial: false, _sources: [{ state: 'ok', cached: false }] })
+  expect(value.items.map(({ id }) => id).sort()).toEqual(narrowed)
+  const ours = (await federation.site.decisions('gateway-a')).filter(({ principal }) => principal?.peerId === peerId)
+  expect(ours.at(-1)).toMatchObject({
+    ...{ action: 'federation:list/tasks', verdict: 'accepted', guard: 'out.cache', reason: 'cache_unconfirmed' },
+  })
+  expect((await list()).value).toMatchObject({ _cached: true, items: value.items })
+})
+
+test('a changed scope counts for all lists from then on, also while many are read', async ({ federation }) => {
+  const { grantId, list } = await keptList(federation)
+  const admin = await federation.asAdmin('b')
+  const { narrowed, scope } = narrower(federation)
+  const reading = readingOf(list)
+  await admin.changeScope(grantId, scope)
+  reading.done()
   const { reads } = reading
   await federation.site.until('reads after it', () => reads.filter(({ late }) => late).length > 2 * readers, {
     withinMs: 20_000,
   })
   await reading.end()
 
-  expect(narrowed.length).toBeLessThan(seed.visible('alice', 'tasks').length)
   for (const { reply } of reads.filter(({ late }) => late)) {
     expect(reply.value.items.map(({ id }) => id).sort()).toEqual(narrowed)
   }
