@@ -12,7 +12,6 @@ export const UNPROVOKED: Readonly<Record<string, string>> = {
     'who has proven none gets no byte of HTTP, and no session is kept that could be resumed; a unit test gives it',
   'federation-gateway/enr.grant grant_not_active':
     'no token for another enrolment is made for a grant that is pending, and none becomes so again',
-  'federation-gateway/enr.peer enrolment_peer_revoked': 'who revokes a peer revokes its grants in the same transaction',
   'federation-gateway/grant.peer peer_inactive': 'who revokes a peer revokes its grants in the same transaction',
   'federation-gateway/grant.user subject_missing': 'who deletes a user revokes his grants in the same transaction',
   'federation-gateway/grant.user subject_other_tenant': 'foreign keys of the database forbid it; a unit test gives it',

@@ -51,6 +51,22 @@ test('FED-05: a token of a grant that has expired since is gone', async ({ feder
   expect((await federation.redeem(other)).status).toBe(200)
 })
 
+test('FED-05: a token of a peer that was revoked is gone, though nobody has ended its grant', async ({
+  federation,
+}) => {
+  const invited = await federation.invite()
+  // By hand: who revokes a peer by way of the gateway ends its grants, too.
+  const database = await federation.database('b')
+  const become = (state: string) =>
+    database.query('UPDATE federation_peers SET state = $1 WHERE id = $2', [state, invited.peerId])
+  await become('revoked')
+
+  const refusal = { status: 409, error: 'conflict', guard: 'enr.peer', reason: 'enrolment_peer_revoked' }
+  await expectUnheard(federation, invited, refusal)
+  await become('pending')
+  expect((await federation.redeem(invited)).status).toBe(200)
+})
+
 test.for([901, 1_000_000_000, 0, -1, 899.5, '900', null, true, [900]])(
   'FED-03: no token is made that is good for %j seconds',
   async (ttlSeconds, { federation }) => {
