@@ -42,7 +42,7 @@ import { httpAuthority, httpBody, httpDeadline } from './guards.ts'
 import { type ConnectionLimits, OpenConnections } from './open-connections.ts'
 import { RateLimit, rateGrant, rateLeaf } from './rate-limits.ts'
 import type { Records } from './records.ts'
-import { httpRoute, type Routing, routesAt } from './routes.ts'
+import { type FoundRoute, httpRoute, type Routing, routesAt } from './routes.ts'
 import { askStore, type Lookup, storeAvailable } from './store-available.ts'
 import { tlsGate, tlsProtocol } from './tls-gate.ts'
 
@@ -154,6 +154,8 @@ interface FederationRoute {
   readonly verb: Verb
 }
 
+type Here = readonly FoundRoute<FederationRoute>[]
+
 const BASE = '/api/federation/v1'
 const UNKNOWN = 'unknown'
 const ROUTES: readonly FederationRoute[] = [
@@ -165,8 +167,7 @@ const ROUTES: readonly FederationRoute[] = [
 ]
 
 /** What a request is about for the audit, from its first byte on: also where it is refused before anybody looks at its path. */
-function askedFor(path: string): AuditMembers {
-  const [found] = routesAt(ROUTES, path)
+function askedFor([found]: Here): AuditMembers {
   const { resource = '' } = found?.parameters ?? {}
   return { direction: 'inbound', verb: found?.route.verb ?? UNKNOWN, ...(isResource(resource) && { resource }) }
 }
@@ -254,7 +255,8 @@ class Requests {
   serve(request: IncomingMessage, response: ServerResponse, connection: TlsConnection): void {
     const exchange = new Exchange(this.#frame, request, response, connection)
     exchange.target = this.#options.node
-    exchange.audit = askedFor(exchange.path)
+    const here = routesAt(ROUTES, exchange.path)
+    exchange.audit = askedFor(here)
     this.#latest.set(connection.socket, request)
     const over = this.#open.begin(connection.socket)
     exchange.onEnded((ended) => {
@@ -265,7 +267,7 @@ class Requests {
     serve(exchange, this.#frame, async () => {
       const identity = await this.#identify(exchange)
       const grant = await this.#admit(exchange, identity)
-      exchange.accept(await this.#answer(exchange, identity, grant))
+      exchange.accept(await this.#answer(exchange, here, identity, grant))
     }).catch(() => response.destroy())
   }
 
@@ -274,7 +276,7 @@ class Requests {
     const { records, auditor } = this.#frame
     const { principal } = await proven(this.#contextOf(socket))
     if (this.#latest.get(socket)?.complete === false) return records.record({ ...refusal, principal })
-    const decision: AuditedDecision = { ...refusal, principal, audit: askedFor('') }
+    const decision: AuditedDecision = { ...refusal, principal, audit: askedFor([]) }
     const entry = auditor?.open(decision.requestId)
     try {
       records.record(decision)
@@ -335,9 +337,9 @@ class Requests {
     return { grant, registered }
   }
 
-  async #answer(exchange: Exchange, identity: CertificateIdentity, grant: LentGrant): Promise<Accepted> {
-    const { request, path, requestId, signal } = exchange
-    const routing: Routing<FederationRoute> = { routes: ROUTES, method: request.method, path }
+  async #answer(exchange: Exchange, here: Here, identity: CertificateIdentity, grant: LentGrant): Promise<Accepted> {
+    const { request, requestId, signal } = exchange
+    const routing: Routing<FederationRoute> = { here, method: request.method }
     await exchange.pass([httpRoute as Guard<Routing<FederationRoute>>], routing)
     const { route, parameters } = routing.found!
     const { verb } = route

@@ -67,14 +67,15 @@ export function createPublicListener(options: PublicListenerOptions): TlsListene
     onRequest(request, response, connection) {
       const exchange = new Exchange(frame, request, response, connection)
       exchange.target = options.node
-      exchange.audit = routesAt(routes, exchange.path)[0]?.route.audit
+      const here = routesAt(routes, exchange.path)
+      exchange.audit = here[0]?.route.audit
       exchange.onEnded((ended) => {
         const { requestId, traceId, principal, audit } = exchange
         options.onEnded?.({ ...ended, requestId, traceId, principal, audit })
       })
       serve(exchange, frame, async () => {
         await exchange.pass([httpAuthority], { request, names: options.names })
-        const routing: Routing<PublicRoute> = { routes, method: request.method, path: exchange.path }
+        const routing: Routing<PublicRoute> = { here, method: request.method }
         await exchange.pass([httpRoute as Guard<Routing<PublicRoute>>], routing)
         const { route, parameters } = routing.found!
         exchange.action = route.action

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { httpRoute, pathIn, type Routed, type Routing } from './routes.ts'
+import { httpRoute, pathIn, type Routed, type Routing, routesAt } from './routes.ts'
 
 const routes: Routed[] = [
   { method: 'POST', path: '/v1/list/:resource' },
@@ -7,7 +7,7 @@ const routes: Routed[] = [
   { method: 'DELETE', path: '/v1/things' },
 ]
 const routed = (method: string, path: string) => {
-  const routing: Routing<Routed> = { routes, method, path }
+  const routing: Routing<Routed> = { here: routesAt(routes, path), method }
   return { verdict: httpRoute.check(routing), found: routing.found }
 }
 

@@ -10,12 +10,18 @@ export interface Routed {
   readonly path: string
 }
 
+/** A route of a path, and what that path has for its parameters. */
+export interface FoundRoute<Route extends Routed> {
+  readonly route: Route
+  readonly parameters: Readonly<Record<string, string>>
+}
+
 /** A request that is on its way to a route. `found` is set when there is one. */
 export interface Routing<Route extends Routed> {
-  readonly routes: readonly Route[]
+  /** The routes of its path, as `routesAt` finds them. */
+  readonly here: readonly FoundRoute<Route>[]
   readonly method: string | undefined
-  readonly path: string
-  found?: { readonly route: Route; readonly parameters: Readonly<Record<string, string>> }
+  found?: FoundRoute<Route>
 }
 
 /**
@@ -27,7 +33,7 @@ export function pathIn(target = '/'): string {
 }
 
 export const httpRoute = guard<Routing<Routed>>('http.route', ['route_unknown', 'method_unknown'], (routing) => {
-  const here = routesAt(routing.routes, routing.path)
+  const { here } = routing
   if (here.length === 0) return refused('not_found', 'route_unknown')
   const method = methodOf({ method: routing.method })
   const found = here.find(({ route }) => route.method === method)
@@ -37,10 +43,7 @@ export const httpRoute = guard<Routing<Routed>>('http.route', ['route_unknown', 
 })
 
 /** Those of a path, by whatever method. */
-export function routesAt<Route extends Routed>(
-  routes: readonly Route[],
-  path: string,
-): { readonly route: Route; readonly parameters: Readonly<Record<string, string>> }[] {
+export function routesAt<Route extends Routed>(routes: readonly Route[], path: string): FoundRoute<Route>[] {
   return routes.flatMap((route) => {
     const parameters = parametersOf(route.path, path)
     return parameters === undefined ? [] : [{ route, parameters }]
