@@ -1,7 +1,7 @@
 import { failureFields, type Log } from '../shared/log.ts'
 import { nodeName } from './config.ts'
+import { hashOfToken } from './enrolment/token.ts'
 import { Cursors } from './lending/cursors.ts'
-import { hashOfBearer } from './listeners/bearer.ts'
 import { Records } from './listeners/records.ts'
 import { Keyring } from './sealing/keyring.ts'
 import { type Prepared, recordPin } from './start/prepare.ts'
@@ -29,7 +29,7 @@ export async function openCore(prepared: Prepared, log: Log): Promise<Core> {
   const database = new Database({ url: databaseUrl, role: 'gateway_app' })
   await recordPin(database, prepared)
   const { operatorToken, sealing } = secrets
-  if (!(await setBootstrapToken(database, operatorToken && hashOfBearer(operatorToken)))) {
+  if (!(await setBootstrapToken(database, operatorToken && hashOfToken(operatorToken)))) {
     const { operatorTokenFile: file } = configuration.admin
     log.warn('operator-token-withdrawn', {
       file,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { hashOfBearer } from '../listeners/bearer.ts'
+import { hashOfToken } from '../enrolment/token.ts'
 import { findBearer } from '../storage/bearer-tokens.ts'
 import { addOutboundPeer } from '../storage/outbound-peers.ts'
 import { nativeUser } from '../storage/rights.ts'
@@ -13,7 +13,7 @@ adminForEach((mine) => {
 })
 
 const at = (id: string, more: object = {}) => ({ at: { id, ...more } })
-const bearerOf = (token: string) => findBearer(database.app, hashOfBearer(token))
+const bearerOf = (token: string) => findBearer(database.app, hashOfToken(token))
 
 describe('a user', () => {
   test('is made, and is of one name in a tenant', async () => {

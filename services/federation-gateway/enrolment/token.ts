@@ -20,12 +20,12 @@ const PREFIX = 8
 
 export function makeToken(): MadeToken {
   const token = randomBytes(32).toString('hex')
-  return { token, sha256: sha256(token), prefix: token.slice(0, PREFIX) }
+  return { token, sha256: hashOfToken(token), prefix: token.slice(0, PREFIX) }
 }
 
 /** What to look a token up by; undefined for what no token looks like, which answers like one that is not known. */
 export function lookupOf(token: string): string | undefined {
-  return FORM.test(token) ? sha256(token) : undefined
+  return FORM.test(token) ? hashOfToken(token) : undefined
 }
 
 /** Whole seconds from 1 to 900; the request's schema says the rest. */
@@ -33,6 +33,7 @@ export function isTtl(seconds: unknown): seconds is number {
   return Number.isInteger(seconds) && (seconds as number) >= 1 && (seconds as number) <= LONGEST_TTL
 }
 
-function sha256(token: string): string {
+/** As tokens of every kind are stored and looked up: SHA-256 in lower-case hex. */
+export function hashOfToken(token: string): string {
   return createHash('sha256').update(token).digest('hex')
 }

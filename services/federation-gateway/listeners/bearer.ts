@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { z } from 'zod'
 import { type Carrier, carrierOf } from '../../shared/bearer.ts'
 import { guard } from '../../shared/guard.ts'
+import { hashOfToken } from '../enrolment/token.ts'
 import { isUuid } from '../ids.ts'
 import { type Bearer, findBearer } from '../storage/bearer-tokens.ts'
 import type { Session } from '../storage/database.ts'
@@ -40,11 +40,6 @@ export interface SignedIn extends NativeUser {
   readonly userId: string
 }
 
-/** As tokens are stored and looked up: SHA-256 in lower-case hex. */
-export function hashOfBearer(token: string): string {
-  return createHash('sha256').update(token).digest('hex')
-}
-
 /** A request on its way to having an author. `bearer` is set when it has one. */
 export interface Attempt {
   readonly request: Pick<IncomingMessage, 'rawHeaders' | 'url'>
@@ -69,7 +64,7 @@ export const apiToken = guard<Attempt>(
   async (attempt) => {
     const token = attempt.carrier?.token
     if (token === undefined) return refused('unauthorized', 'bearer_missing')
-    const bearer = await attempt.find(hashOfBearer(token))
+    const bearer = await attempt.find(hashOfToken(token))
     if (bearer === undefined) return refused('invalid_token', 'bearer_unknown')
     const { expiresAt, withdrawnAt, kind } = bearer
     if (expiresAt !== null && expiresAt.getTime() <= attempt.now) return refused('invalid_token', 'bearer_expired')

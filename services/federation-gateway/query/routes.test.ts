@@ -1,8 +1,7 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { makeToken } from '../enrolment/token.ts'
+import { hashOfToken, makeToken } from '../enrolment/token.ts'
 import { Cursors } from '../lending/cursors.ts'
 import { lendingVerbs } from '../lending/verbs.ts'
-import { hashOfBearer } from '../listeners/bearer.ts'
 import { Refused } from '../listeners/exchange.ts'
 import { RateLimit } from '../listeners/rate-limits.ts'
 import { createOutboundPeers, type OutboundPeers } from '../outbound/peers.ts'
@@ -68,7 +67,7 @@ async function tokenOf(userId: string): Promise<string> {
   await storeUserToken(database.app, {
     tenantId: tenant.tenantId,
     userId,
-    sha256: hashOfBearer(token),
+    sha256: hashOfToken(token),
     expiresAt: null,
   })
   return token
