@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto'
+import { defaultOids } from '../../credentials/federation-grant/planned.ts'
 import { certify, type LeafOptions, rogueAuthority, type SigningAuthority } from '../../pki/authority.ts'
 import { chainOf } from '../../pki/certificate.ts'
 import { hoursFromNow } from '../../pki/spoiled.ts'
@@ -30,8 +31,7 @@ export interface Draft extends Omit<LeafOptions, 'key'> {
 /** Which claims of a one-time token become which extension, by OID. */
 export type ExtensionClaims = Readonly<Record<string, string>>
 
-export const grantOid = '1.3.6.1.4.1.99999.1'
-export const subjectOid = '1.3.6.1.4.1.99999.2'
+export const { grant: grantOid, subject: subjectOid } = defaultOids
 
 /** As templates of federation do it. */
 export const federationClaims: ExtensionClaims = {
