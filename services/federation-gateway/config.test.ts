@@ -95,6 +95,7 @@ test.each<[what: string, content: object, message: RegExp]>([
   ['one OID for two', { ...least, oids: { grant: '1.3.6.1.4.1.99999.2' } }, /another OID/],
   ['enrolment by plain http', { ...least, publicUrl: 'http://b.example' }, /publicUrl/],
   ['a list by plain http', { ...least, crl: { url: 'http://b.example/crl' } }, /crl\.url/],
+  ['an own address that is a name', { ...least, outbound: { localAddress: 'b.example' } }, /localAddress.*IP address/],
   ['a collector that is none', { ...least, otlpEndpoint: 'grpc://collector.example' }, /otlpEndpoint/],
   ['a collector with a password', { ...least, otlpEndpoint: 'http://a:b@collector.example' }, /otlpEndpoint.*no user/],
   ['a pin that is none', { ...least, stepCa: { rootFingerprint: 'abc' } }, /rootFingerprint/],

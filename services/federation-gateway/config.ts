@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { z } from 'zod'
 import type { Program } from '../shared/configuration.ts'
 import { isCommonName } from './ids.ts'
@@ -142,7 +143,11 @@ const schema = z.strictObject({
   outbound: z
     .strictObject({
       deadlineMs: z.int().min(100).max(60_000).default(5_000).describe('longest that a peer is waited for'),
-      localAddress: z.string().min(1).optional().describe('address that peers are called from; default: any'),
+      localAddress: z
+        .string()
+        .refine((text) => isIP(text) !== 0, 'must be an IP address')
+        .optional()
+        .describe('IP address that peers are called from; default: any'),
     })
     .prefault({}),
   cache: z
