@@ -1,5 +1,15 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -98,4 +108,21 @@ test('a log that was renamed or removed is followed by a new file, and while the
   mkdirSync(below)
   record()
   expect(seqIn(file)).toEqual([5])
+})
+
+test.runIf(process.platform === 'linux')('a file that cannot be made private is not kept open', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'decision-log-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'decisions.jsonl')
+  const log = openDecisionLog(file, { node: 'node-a', unit: 'auth' })
+  onTestFinished(() => log.close())
+  const opened = () => readdirSync('/proc/self/fd').length
+  rmSync(file)
+  // It can be written, and its mode is nobody's to change.
+  symlinkSync('/proc/self/comm', file)
+  const before = opened()
+  for (const _ of [1, 2, 3]) {
+    expect(() => log.record(refusedStart({ guard: 'g', reason: 'r', target: 't' }))).toThrow(/EPERM/)
+  }
+  expect(opened()).toBe(before)
 })

@@ -61,8 +61,14 @@ export function openDecisionLog(file: string, who: { node: string; unit: string 
 
 function openPrivate(file: string): number {
   const handle = openSync(file, 'a+', 0o600)
-  fchmodSync(handle, 0o600)
-  return handle
+  try {
+    fchmodSync(handle, 0o600)
+    return handle
+  } catch (failure) {
+    // It is tried again with each record: what stays open would use up all that a process may have open.
+    closeSync(handle)
+    throw failure
+  }
 }
 
 /** The same, for a start: one that cannot be written is a mistake in the configuration. Throws `StartFailure`. */
