@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { appendFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
@@ -341,6 +341,19 @@ describe('the writer', () => {
       await settled(() => expect(second.state.isBehind).toBe(false))
       expect((await rowsIn()).toSorted()).toEqual([stored, ...lost].toSorted())
       expect(second.state.refilled).toBe(6)
+    })
+
+    test('leaves it to the log to fail where no other one can be begun, and goes on once one can', async () => {
+      const writer = await start()
+      const asked = [ask(writer)]
+      rotate(1)
+      await symlink(file, file)
+      const entry = writer.open(crypto.randomUUID())
+      expect(() => log.record(decision())).toThrow(/ELOOP/)
+      entry.cancel()
+      await rm(file)
+      asked.push(ask(writer))
+      await settled(async () => expect((await rowsIn()).toSorted()).toEqual(asked.toSorted()))
     })
 
     test('notes a place in the old one for as long as there is no record in the new one', async () => {

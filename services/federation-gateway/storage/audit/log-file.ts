@@ -47,12 +47,16 @@ export class LogFiles implements Disposable {
 
   /** Where the next record will be, or before it. */
   get end(): number {
-    const here = statSync(this.#path, { throwIfNoEntry: false })
     const { handle, dev, ino, base } = this.#parts.at(-1)!
-    if (here?.ino === ino && here.dev === dev) return base + here.size
-    // It was renamed. Where there is no other one yet, the next record begins it.
-    if (here !== undefined) this.#add(openSync(this.#path, 'r'))
-    return here === undefined ? base + fstatSync(handle).size : this.end
+    try {
+      const here = statSync(this.#path)
+      if (here.ino === ino && here.dev === dev) return base + here.size
+      this.#add(openSync(this.#path, 'r'))
+    } catch {
+      // It was renamed. Where there is no other one yet, the next record begins it, or fails as this did, and is nowhere.
+      return base + fstatSync(handle).size
+    }
+    return this.end
   }
 
   /** Rows of the records between two places, some at a time. A line that is torn is none: nobody got an answer for it. */
