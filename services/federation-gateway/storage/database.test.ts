@@ -154,6 +154,28 @@ describe('a database that cannot be asked', () => {
     expect(await small.shared('one', signal).query(sql`SELECT 1 AS one`)).toEqual([{ one: 1 }])
   })
 
+  test('is told nothing by whom a session comes too late for', async () => {
+    const small = database.open({ withinMs: 300, sessions: 2 })
+    const one = small.shared('one', new AbortController().signal)
+    const released = Promise.withResolvers<void>()
+    const held = small.exclusively('held', () => released.promise)
+    await expect.poll(() => small.load.open - small.load.idle).toBe(1)
+    const began = performance.now()
+    const first = one.query(sql`SELECT pg_sleep(0.2)`)
+    // It has the session of the first one until nobody waits for the next one any more.
+    const between = small.exclusively('between', () =>
+      expect.poll(() => performance.now() - began).toBeGreaterThan(320),
+    )
+    const late = failureOf(one.query(sql`INSERT INTO things VALUES (9)`))
+    await Promise.all([first, between])
+    expect(await late).toBeInstanceOf(StoreUnavailable)
+    released.resolve()
+    await held
+    // Each session is as good as before, and nothing was done.
+    expect(small.load.open).toBe(2)
+    expect(await things()).not.toContain(9)
+  })
+
   test('is one whose statement waits for a lock, and the server stops waiting, too', async () => {
     const short = database.open({ withinMs: 300 })
     await database.owner.transaction(async (session) => {

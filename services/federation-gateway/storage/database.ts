@@ -142,7 +142,10 @@ export class Database implements Session, AsyncDisposable {
   }
 
   async #within<Result>(work: (say: Say) => Promise<Result>, end = this.#end()): Promise<Result> {
-    if (performance.now() >= end) throw this.#told(new Error('no session in time'))
+    const demandTime = (): void => {
+      if (performance.now() >= end) throw this.#told(new Error('no session in time'))
+    }
+    demandTime()
     const client = await this.#pool.connect().catch((cause: unknown) => {
       throw this.#told(cause)
     })
@@ -159,6 +162,8 @@ export class Database implements Session, AsyncDisposable {
       }
     }
     try {
+      // A session is waited for after one's own turn, too: nobody is told what comes of a statement that is said too late.
+      demandTime()
       return await work(say)
     } finally {
       client.release(broken)
