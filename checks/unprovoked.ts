@@ -10,10 +10,6 @@ export const UNPROVOKED: Readonly<Record<string, string>> = {
     'the intake waits until there is one, and says handover_timeout where none comes',
   'federation-gateway/cert.proven cert_not_proven':
     'who has proven none gets no byte of HTTP, and no session is kept that could be resumed; a unit test gives it',
-  'federation-gateway/enr.grant grant_not_active':
-    'no token for another enrolment is made for a grant that is pending, and none becomes so again',
-  'federation-gateway/grant.peer peer_inactive': 'who revokes a peer revokes its grants in the same transaction',
-  'federation-gateway/grant.user subject_missing': 'who deletes a user revokes his grants in the same transaction',
   'federation-gateway/grant.user subject_other_tenant': 'foreign keys of the database forbid it; a unit test gives it',
   'federation-gateway/out.cache cache_unconfirmed': NO_REFUSAL,
   'federation-gateway/out.rows peer_rows_over_cap': NO_REFUSAL,

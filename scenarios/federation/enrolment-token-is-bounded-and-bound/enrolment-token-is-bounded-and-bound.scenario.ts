@@ -67,6 +67,23 @@ test('FED-05: a token of a peer that was revoked is gone, though nobody has ende
   expect((await federation.redeem(invited)).status).toBe(200)
 })
 
+test('FED-05: a token for another enrolment is not good for the first', async ({ federation }) => {
+  const invited = await federation.invite()
+  // By hand: of a pending grant the gateway makes no such token.
+  const database = await federation.database('b')
+  const become = (purpose: string) =>
+    database.query('UPDATE federation_enrollment_tokens SET purpose = $1 WHERE grant_id = $2', [
+      purpose,
+      invited.grantId,
+    ])
+  await become('re-enrolment')
+
+  const refusal = { status: 409, error: 'conflict', guard: 'enr.grant', reason: 'grant_not_active' }
+  await expectUnheard(federation, invited, refusal)
+  await become('enrolment')
+  expect((await federation.redeem(invited)).status).toBe(200)
+})
+
 test.for([901, 1_000_000_000, 0, -1, 899.5, '900', null, true, [900]])(
   'FED-03: no token is made that is good for %j seconds',
   async (ttlSeconds, { federation }) => {

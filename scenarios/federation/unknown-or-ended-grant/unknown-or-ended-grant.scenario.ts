@@ -89,3 +89,23 @@ test('a grant that was revoked lets in nobody, whatever certificate of it is pre
   expect([status, certificateRevocation]).toEqual(['revoked', 'effective'])
   await expectRefused(federation, await peer.list('tasks'), { status: null, guard: 'tls.crl', reason: 'cert_revoked' })
 })
+
+test('with its peer or its user a grant ends, though nobody has ended it', async ({ federation }) => {
+  const peer = await federation.asPeer('scope-a')
+  const { peerId, subjectUserId } = peer.grant
+  const right = (await peer.list('tasks')).value
+  const database = await federation.database('b')
+  // By hand: by way of the gateway the grants end in the same transaction.
+  for (const [guard, reason, row, id, ended, asBefore] of [
+    ['grant.peer', 'peer_inactive', 'federation_peers', peerId, "state = 'revoked'", "state = 'active'"],
+    ['grant.user', 'subject_missing', 'users', subjectUserId, 'deleted_at = now()', 'deleted_at = NULL'],
+  ] as const) {
+    await database.query(`UPDATE ${row} SET ${ended} WHERE id = $1`, [id])
+    try {
+      await expectRefused(federation, await peer.list('tasks'), forbidden(guard, reason))
+    } finally {
+      await database.query(`UPDATE ${row} SET ${asBefore} WHERE id = $1`, [id])
+    }
+    expect((await peer.list('tasks')).value).toEqual(right)
+  }
+})
