@@ -16,6 +16,7 @@ export const unitName = 'gateway'
 /** Where things lie on the node of a gateway. */
 export const places = {
   configuration: `units/${unitName}/gateway.json`,
+  decisions: `units/${unitName}/decisions.jsonl`,
   operatorToken: `units/${unitName}/operator-token`,
   sealingSecret: `units/${unitName}/sealing-secret`,
 } as const

@@ -1,4 +1,4 @@
-import { expect, putJsonFile, scenario } from 'holdfast/vitest'
+import { expect, putJsonFile, runOn, scenario } from 'holdfast/vitest'
 import { doneBy, gatewayCommand, killHalfWay } from '../commands.ts'
 import { type EnrolledPeer, type Federation, federation, places, type Reply } from '../federation.ts'
 
@@ -112,6 +112,26 @@ test('FED-36: what did not fit into memory is told, and is there afterwards', as
   const { audit } = await admin.ask('status:read')
   expect(audit.dropped).toBeGreaterThan(0)
   await release()
+  await expectAudited(federation, peer, replies)
+})
+
+test('FED-36: a decision log goes on in a new file once it is renamed, and what of both was in memory when the gateway was killed is there afterwards', async ({
+  federation,
+  site,
+}) => {
+  const peer = await federation.asPeer('scope-a')
+  const release = await blocked(federation)
+  const replies = await many(peer, 20)
+  const shell = (script: string) => runOn(site, 'gateway-b', 'sh', '-c', script, places.decisions)
+  await shell('mv "$0" "$0.1"')
+  replies.push(...(await many(peer, 20)))
+  expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]))
+  expect(Number(await shell('wc -l < "$0"'))).toBeGreaterThanOrEqual(20)
+  await site.node('gateway-b').kill('gateway')
+  await release()
+  await restart(federation, 'kill', peer)
+  // Whoever reads it here knows one file, which only grows.
+  await shell('umask 077; cat "$0.1" "$0" > "$0.2" && mv "$0.2" "$0" && rm "$0.1"')
   await expectAudited(federation, peer, replies)
 })
 
