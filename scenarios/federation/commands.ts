@@ -25,7 +25,7 @@ export async function doneBy<Value>(ran: Promise<Ran>): Promise<Value> {
 }
 
 /** Whoever has this word among its variables. */
-const killWhoeverHas = 'grep -lsaF -f - /proc/[0-9]*/environ | while IFS=/ read -r _ _ pid _; do kill -9 "$pid"; done'
+const killWhoeverHas = 'grep -lsF -f - /proc/[0-9]*/environ | while IFS=/ read -r _ _ pid _; do kill -9 "$pid"; done'
 
 /** Begins a command, and kills it once it waits for what this session holds. */
 export async function killHalfWay(

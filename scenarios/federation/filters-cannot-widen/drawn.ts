@@ -1,12 +1,14 @@
 import type { EnrolledPeer, ScopeDocument } from '../federation.ts'
 
-// Scopes and requests by lot, the same ones in each run: what fails once fails again.
+// Scopes and requests by lot: others in each run, and by the same number the same ones.
 
 export const resources = ['tasks', 'notes', 'memory', 'credentials', 'teams', 'users'] as const
 export type Resource = (typeof resources)[number]
 export type Filter = NonNullable<NonNullable<Parameters<EnrolledPeer['list']>[1]>['filter']>
 
 export interface Drawn {
+  /** Of the lot: by it all of it is drawn again. */
+  readonly seed: number
   readonly resource: Resource
   readonly limit: number
   readonly filter: Filter
@@ -19,9 +21,11 @@ export interface Names {
 }
 
 export class Lot {
+  readonly #seed: number
   #state: number
 
-  constructor(seed: number) {
+  constructor(seed = Date.now() % 1_000_000) {
+    this.#seed = seed
     this.#state = seed
   }
 
@@ -59,7 +63,7 @@ export class Lot {
       ...(this.#isSo() && this.#isSo() && { createdAfter: this.one(times) }),
       ...(this.#isSo() && this.#isSo() && { createdBefore: this.one(times) }),
     }
-    return { resource, limit: this.one([1, 2, 50, 1000]), filter }
+    return { seed: this.#seed, resource, limit: this.one([1, 2, 50, 1000]), filter }
   }
 
   #isSo(): boolean {

