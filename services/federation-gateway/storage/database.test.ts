@@ -99,7 +99,7 @@ describe('work that nobody does at the same time', () => {
   test('is another’s once the session of who did it is lost', async () => {
     const lost = database.app.exclusively('work', async () => {
       await cluster.superuser.query(
-        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted",
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND granted",
       )
     })
     expect(await failureOf(lost)).toBeInstanceOf(StoreUnavailable)
