@@ -37,6 +37,16 @@ test('sessions of the gateway begin as gateway_app, and RESET leads to nothing m
   })
 })
 
+test('a session prepares what is asked with values once, and not more of it than it should hold', async () => {
+  const session = database.open({ withinMs: 10_000, sessions: 1 })
+  const kept = () => session.query<{ statement: string }>(sql`SELECT statement FROM pg_prepared_statements`)
+  for (const number of [1, 2]) await session.query(sql`SELECT ${number}::int AS number`)
+  expect(await kept()).toEqual([{ statement: 'SELECT $1::int AS number' }])
+  for (let at = 0; at < 300; at += 1) await session.query({ text: `SELECT $1::int AS n${at}`, values: [at] })
+  expect(await kept()).toHaveLength(200)
+  expect(await session.query(sql`SELECT ${7}::int AS unnamed`)).toEqual([{ unnamed: 7 }])
+})
+
 describe('a transaction', () => {
   test('is done as a whole', async () => {
     await database.owner.transaction(async (session) => {

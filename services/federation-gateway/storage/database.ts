@@ -26,6 +26,7 @@ const SESSIONS = 20
 const SHARE = 1 / 4
 const WITHIN_MS = 2_000
 const IDLE_MS = 30_000
+const MOST_PREPARED = 200
 
 /** Whole numbers of 64 bits as numbers: none here comes near to what a number cannot hold. */
 const types = new pg.TypeOverrides()
@@ -36,6 +37,8 @@ export class Database implements Session, AsyncDisposable {
   readonly #pool: pg.Pool
   readonly #withinMs: number
   readonly #shares: Places
+  /** By text. */
+  readonly #prepared = new Map<string, string>()
   readonly place: string
 
   constructor({ url, password, role, withinMs = WITHIN_MS, sessions = SESSIONS }: DatabaseOptions) {
@@ -153,7 +156,8 @@ export class Database implements Session, AsyncDisposable {
     const say: Say = async ({ text, values }) => {
       const left = Math.max(1, Math.ceil(end - performance.now()))
       try {
-        const query = { text, values: [...values], ...(Number.isFinite(left) && { query_timeout: left }) }
+        const [name, isBounded] = [this.#preparedName(text, values), Number.isFinite(left)]
+        const query = { ...(name && { name }), text, values: [...values], ...(isBounded && { query_timeout: left }) }
         return (await client.query<object>(query)).rows
       } catch (cause) {
         // Without an answer of the server nobody knows what this session would answer next.
@@ -168,6 +172,18 @@ export class Database implements Session, AsyncDisposable {
     } finally {
       client.release(broken)
     }
+  }
+
+  /**
+   * PostgreSQL reads and plans a statement with a name once in a session, which takes longer than most of ours take to run. Each takes memory
+   * of each session, and what callers filter by makes texts of its own: so the first of them have names, and no others.
+   */
+  #preparedName(text: string, values: readonly unknown[]): string | undefined {
+    // Without values it may be several statements, of which none can be prepared.
+    if (values.length === 0) return undefined
+    const known = this.#prepared
+    if (!known.has(text) && known.size < MOST_PREPARED) known.set(text, `gateway ${known.size + 1}`)
+    return known.get(text)
   }
 
   #told(cause: unknown): unknown {
