@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto'
 import { AsnConvert } from '@peculiar/asn1-schema'
 import * as asn1 from '@peculiar/asn1-x509'
 import { isIssuedBy } from '../../shared/peer-certificate.ts'
+import { certificateForm } from './certificate-form.ts'
 
 /** A leaf, and at most three CAs between it and the root. */
 export const LONGEST_CHAIN = 4
@@ -27,12 +28,14 @@ export function leadsTo(root: X509Certificate, chain: readonly X509Certificate[]
   }
 }
 
-/** Section 4.2.1.9: `pathLenConstraint` counts the CAs below, without the leaf. */
 function mayIssue(issuer: X509Certificate, casBelow: number, now: number): boolean {
   if (!issuer.ca || now < issuer.validFromDate.getTime() || now >= issuer.validToDate.getTime()) return false
-  const { tbsCertificate } = AsnConvert.parse(issuer.raw, asn1.Certificate)
-  const constraints = tbsCertificate.extensions?.find(({ extnID }) => extnID === asn1.id_ce_basicConstraints)
-  if (constraints === undefined) return false
-  const { pathLenConstraint } = AsnConvert.parse(constraints.extnValue, asn1.BasicConstraints)
-  return pathLenConstraint === undefined || casBelow <= pathLenConstraint
+  return casBelow <= mostBelow(issuer)
+}
+
+/** Section 4.2.1.9: `pathLenConstraint` counts the CAs below, without the leaf. */
+function mostBelow(issuer: X509Certificate): number {
+  const constraints = certificateForm(issuer.raw).extensions.find(({ oid }) => oid === asn1.id_ce_basicConstraints)
+  if (constraints === undefined) return -1
+  return AsnConvert.parse(constraints.value, asn1.BasicConstraints).pathLenConstraint ?? Number.POSITIVE_INFINITY
 }

@@ -1,7 +1,7 @@
 import { AsnConvert } from '@peculiar/asn1-schema'
 import * as asn1 from '@peculiar/asn1-x509'
 import { type Serial, serialFromBytes } from '../serial.ts'
-import { type Element, elementsOf, onlyElement, TAG } from './der.ts'
+import { type Element, exactly, membersOf, onlyElement, TAG } from './der.ts'
 import type { Signed } from './signature.ts'
 
 /** A list as it stands in its bytes (RFC 5280 section 5.1), and nothing of it judged. */
@@ -58,14 +58,6 @@ function formOf(der: Uint8Array): CrlForm {
   }
 }
 
-/** DER of the name that a certificate is about: the issuer of its lists has the same bytes. */
-export function subjectOf(certificate: Uint8Array): Uint8Array {
-  const [content] = membersOf(onlyElement(certificate), TAG.sequence)
-  const members = membersOf(content, TAG.sequence).filter(({ tag }) => tag !== TAG.context0)
-  // serialNumber, signature, issuer, validity, subject
-  return members[4]!.whole
-}
-
 function entryOf(entry: Element): { serial: Serial; isStrange: boolean } {
   const [number, time, extensions, ...more] = membersOf(entry, TAG.sequence)
   const serial = number?.tag === TAG.integer ? serialFromBytes(number.content) : undefined
@@ -78,17 +70,6 @@ function entryOf(entry: Element): { serial: Serial; isStrange: boolean } {
 function isCritical(extension: Element): boolean {
   const [, critical] = membersOf(extension, TAG.sequence)
   return critical?.tag === TAG.boolean && critical.content[0] !== 0
-}
-
-function membersOf(element: Element | undefined, tag: number): Element[] {
-  const members = element?.tag === tag ? elementsOf(element.content) : undefined
-  if (members === undefined) throw new SyntaxError('no such element')
-  return members
-}
-
-function exactly(count: number, members: Element[]): Element[] {
-  if (members.length !== count) throw new SyntaxError('another number of members')
-  return members
 }
 
 function algorithmOf(element: Element | undefined): string {

@@ -2,7 +2,8 @@ import { createHash, type X509Certificate } from 'node:crypto'
 import { AsnConvert } from '@peculiar/asn1-schema'
 import * as asn1 from '@peculiar/asn1-x509'
 import type { Serial } from '../serial.ts'
-import { type CrlForm, readCrlForm, subjectOf } from './crl-form.ts'
+import { certificateForm } from './certificate-form.ts'
+import { type CrlForm, readCrlForm } from './crl-form.ts'
 import { onlyElement, TAG } from './der.ts'
 import { derInPem, pemOf } from './pem.ts'
 import { isSignedBy } from './signature.ts'
@@ -88,7 +89,7 @@ export function readCrl(bytes: Uint8Array, trust: CrlTrust): Crl {
 const untrusted = (why: string) => new CrlRefused('crl_untrusted', why)
 
 function demandIssuer(list: CrlForm, issuer: X509Certificate): void {
-  if (!Buffer.from(list.issuer).equals(subjectOf(issuer.raw))) throw untrusted('it is of another issuer')
+  if (!Buffer.from(list.issuer).equals(certificateForm(issuer.raw).subject)) throw untrusted('it is of another issuer')
   // Section 5.1.1.2: the algorithm that is signed is the one that is named outside.
   if (list.innerAlgorithm !== list.algorithm || !isSignedBy(issuer.publicKey, list)) {
     throw untrusted('its signature is not of the issuer')

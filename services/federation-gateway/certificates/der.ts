@@ -11,12 +11,14 @@ export const TAG = {
   integer: 0x02,
   bits: 0x03,
   octets: 0x04,
+  oid: 0x06,
   utf8: 0x0c,
   utcTime: 0x17,
   generalizedTime: 0x18,
   sequence: 0x30,
-  /** The first of the explicit ones of a structure. */
+  /** Explicit ones of a structure, constructed. */
   context0: 0xa0,
+  context3: 0xa3,
 } as const
 
 /**
@@ -53,4 +55,17 @@ function headerAt(bytes: Uint8Array, at: number): { begin: number; end: number }
   // An indefinite length (0x80) says none, and so is not the shortest form of any.
   const isShortest = length >= 0x80 && bytes[at + 2] !== 0
   return isShortest ? { begin, end: begin + length } : undefined
+}
+
+/** What an element of this tag is made of. @throws SyntaxError for another one */
+export function membersOf(element: Element | undefined, tag: number): Element[] {
+  const members = element?.tag === tag ? elementsOf(element.content) : undefined
+  if (members === undefined) throw new SyntaxError('no such element')
+  return members
+}
+
+/** @throws SyntaxError for more or fewer */
+export function exactly(count: number, members: Element[]): Element[] {
+  if (members.length !== count) throw new SyntaxError('another number of members')
+  return members
 }

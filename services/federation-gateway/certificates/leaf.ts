@@ -3,6 +3,7 @@ import { AsnConvert } from '@peculiar/asn1-schema'
 import * as asn1 from '@peculiar/asn1-x509'
 import { thumbprint } from '../../shared/peer-certificate.ts'
 import { type Serial, serialFromBytes } from '../serial.ts'
+import { certificateForm } from './certificate-form.ts'
 import type { Extension } from './extension-values.ts'
 import { isStrongKey } from './keys.ts'
 
@@ -30,8 +31,16 @@ export interface Leaf {
 
 const OID = { commonName: '2.5.4.3' } as const
 
+/** A certificate that was just issued is read by whoever judges it and by whoever registers it. */
+const known = new WeakMap<X509Certificate, Leaf | undefined>()
+
 /** Reads a certificate; undefined where a part that is judged cannot be read, or is there twice (RFC 5280 section 4.2). */
 export function readLeaf(x509: X509Certificate): Leaf | undefined {
+  if (!known.has(x509)) known.set(x509, attempt(x509))
+  return known.get(x509)
+}
+
+function attempt(x509: X509Certificate): Leaf | undefined {
   try {
     return leafOf(x509)
   } catch {
@@ -40,13 +49,10 @@ export function readLeaf(x509: X509Certificate): Leaf | undefined {
 }
 
 function leafOf(x509: X509Certificate): Leaf | undefined {
-  const { tbsCertificate } = AsnConvert.parse(x509.raw, asn1.Certificate)
-  const extensions = (tbsCertificate.extensions ?? []).map(({ extnID, critical, extnValue }) => {
-    return { oid: extnID, critical, value: new Uint8Array(extnValue.buffer) }
-  })
+  const { serial: number, subject, extensions } = certificateForm(x509.raw)
   const read = [asn1.id_ce_basicConstraints, asn1.id_ce_keyUsage, asn1.id_ce_extKeyUsage, asn1.id_ce_subjectAltName]
   if (read.some((oid) => extensions.filter((extension) => extension.oid === oid).length > 1)) return undefined
-  const serial = serialFromBytes(new Uint8Array(tbsCertificate.serialNumber))
+  const serial = serialFromBytes(number)
   if (serial === undefined) return undefined
   const parsedValue = <Value>(oid: string, type: new () => Value): Value | undefined => {
     const value = extensions.find((extension) => extension.oid === oid)?.value
@@ -60,7 +66,7 @@ function leafOf(x509: X509Certificate): Leaf | undefined {
     serial,
     publicKey,
     hasStrongKey: isStrongKey(publicKey),
-    commonNames: commonNamesOf(tbsCertificate.subject),
+    commonNames: commonNamesOf(AsnConvert.parse(subject, asn1.Name)),
     names: names.map(nameText),
     isCa: parsedValue(asn1.id_ce_basicConstraints, asn1.BasicConstraints)?.cA === true,
     extendedKeyUsage: parsedValue(asn1.id_ce_extKeyUsage, asn1.ExtendedKeyUsage)?.slice(),
