@@ -41,25 +41,18 @@ export interface CallIdentity {
   readonly maxSockets: number
   /** Whether a connection is used again. One that is may have ended by then, and nobody knows what became of the call. */
   readonly keepAlive: boolean
+  /** For how long one is kept that nobody uses. Default: until the far end ends it. */
+  readonly idleMs?: number
   /** Where connections come from. Default: the system's choice. */
   readonly localAddress?: string | undefined
 }
 
-export function createCallAgent({
-  ca,
-  cert,
-  key,
-  minVersion,
-  maxSockets,
-  keepAlive,
-  localAddress,
-}: CallIdentity): Agent {
+export function createCallAgent({ ca, cert, key, minVersion, idleMs, ...connections }: CallIdentity): Agent {
   const secureContext = createSecureContext({ ca: [...ca], cert, key, minVersion })
   return new Agent({
     secureContext,
-    keepAlive,
-    maxSockets,
-    localAddress,
+    ...connections,
+    ...(idleMs !== undefined && { timeout: idleMs }),
     scheduling: 'lifo',
     // A resumed session would be one that was proven by another handshake, perhaps with a certificate that has been renewed since.
     maxCachedSessions: 0,

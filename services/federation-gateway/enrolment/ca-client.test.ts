@@ -1,4 +1,5 @@
 import diagnostics from 'node:diagnostics_channel'
+import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { decodeJwt } from 'jose'
 import { afterEach, beforeAll, expect, test } from 'vitest'
@@ -36,7 +37,7 @@ afterEach(async () => {
 const SHORT = { connectMs: 400, deadlineMs: 400 }
 const to = { commonName: PEER, grantId: GRANT, subjectUserId: SUBJECT, x5rt: 'x'.repeat(43) }
 
-function clientOf(caUrl: string, more: { connectMs?: number; deadlineMs?: number } = {}): CaClient {
+function clientOf(caUrl: string, more: { connectMs?: number; deadlineMs?: number; idleMs?: number } = {}): CaClient {
   const signer = { caUrl, provisioner: 'mosaic-fed', key, rootFingerprint: 'f'.repeat(64) }
   const client = createCaClient({ signer, rootPem: String(root.certificate), ...more })
   clients.push(client)
@@ -166,6 +167,20 @@ async function unusedPort(): Promise<number> {
   await new Promise((resolve) => server.close(resolve))
   return port
 }
+
+test('what is asked at once goes over one connection, and that is left to nobody else later', async () => {
+  const { server } = await ca((request, response, body) =>
+    request.url === '/health' ? json(response, 200, { status: 'ok' }) : signed(request, response, body),
+  )
+  const client = clientOf(server.url, { idleMs: 1_000 })
+  expect(await client.isReady()).toBe(true)
+  await client.sign(csr, to, 300)
+  const [first, second] = server.heard.map(({ socket }) => socket)
+  expect(second).toBe(first)
+  await once(first!, 'close', { signal: AbortSignal.timeout(5_000) })
+  await client.sign(csr, to, 300)
+  expect(server.heard[2]!.socket).not.toBe(first)
+})
 
 test('a CA that is not there is tried three times, and one that was reached only once', async () => {
   const port = await unusedPort()

@@ -29,10 +29,13 @@ export interface CaClientOptions {
   readonly now?: () => number
   readonly connectMs?: number
   readonly deadlineMs?: number
+  readonly idleMs?: number
 }
 
 const CONNECT_MS = 2_000
 const DEADLINE_MS = 5_000
+/** A CA is asked whether it is well, to sign, to revoke and for its list at once: over one connection, which nobody ends in so short a time. */
+const IDLE_MS = 1_000
 const HEALTH_COUNTS_MS = 5_000
 /** At most two, and a CA that is being started again is up by the second. */
 const RETRY_AFTER_MS = [100, 400]
@@ -44,8 +47,9 @@ const alreadyRevoked = z.object({ message: z.string().regex(/already revoked/i) 
 
 export function createCaClient(options: CaClientOptions): CaClient {
   const { signer, rootPem, now = Date.now } = options
-  const agent = createCallAgent({ ca: [rootPem], minVersion: 'TLSv1.2', maxSockets: 8, keepAlive: false })
-  const { connectMs = CONNECT_MS, deadlineMs = DEADLINE_MS } = options
+  const { connectMs = CONNECT_MS, deadlineMs = DEADLINE_MS, idleMs = IDLE_MS } = options
+  const kept = { maxSockets: 8, keepAlive: true, idleMs }
+  const agent = createCallAgent({ ca: [rootPem], minVersion: 'TLSv1.2', ...kept })
   const ask = (about: Pick<Call, 'method' | 'url' | 'body' | 'largest'>, until = performance.now() + deadlineMs) =>
     askUntil({ ...about, agent, connectMs, deadlineMs }, until)
 
