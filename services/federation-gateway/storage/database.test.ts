@@ -102,8 +102,13 @@ describe('work that nobody does at the same time', () => {
 
   test('fails as it fails, and is then another’s', async () => {
     const failure = new Error('of the work')
-    expect(await failureOf(database.app.exclusively('work', () => Promise.reject(failure)))).toBe(failure)
+    const session = database.open({ role: 'gateway_app', withinMs: 5_000, sessions: 1 })
+    const process = () => session.query(sql`SELECT pg_backend_pid() AS pid`)
+    const before = await process()
+    expect(await failureOf(session.exclusively('work', () => Promise.reject(failure)))).toBe(failure)
     expect(await other().exclusively('work', async () => 2)).toEqual({ result: 2 })
+    // It was let go: nobody had to wait until the server had ended the session for it.
+    expect(await process()).toEqual(before)
   })
 
   test('is another’s once the session of who did it is lost', async () => {

@@ -127,9 +127,16 @@ export class Database implements Session, AsyncDisposable {
     try {
       isClean = (await ask('SELECT NOT pg_try_advisory_lock(hashtextextended($1, 0)) AS done')) === true
       if (isClean) return undefined
-      const result = await work()
-      await ask('SELECT pg_advisory_unlock(hashtextextended($1, 0)) AS done')
-      isClean = true
+      const letGo = async () => {
+        await ask('SELECT pg_advisory_unlock(hashtextextended($1, 0)) AS done')
+        isClean = true
+      }
+      const result = await work().catch(async (failure: unknown) => {
+        // Or it would be held until the server sees that the session is gone, and whoever is next at it would find it taken.
+        await letGo().catch(() => {})
+        throw failure
+      })
+      await letGo()
       return { result }
     } finally {
       client.release(!isClean)
