@@ -81,6 +81,16 @@ const faults: readonly Fault[] = [
     },
   ],
   [
+    'a secret that others can read',
+    'config.schema',
+    /can be read by others/,
+    async (json, federation) => {
+      const file = await given(federation, crypto.randomUUID().repeat(2))
+      await runOn(federation.site, 'gateway-b', 'chmod', '644', file)
+      json.sealing.secretFile = file
+    },
+  ],
+  [
     'federation without the list of the root',
     'tier.consistent',
     /crl\.rootCrlFile/,
