@@ -26,6 +26,20 @@ function secondsOf(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / 100
 }
 
+/** Seconds of a processor that a billion steps of a random generator take (xorshift, Marsaglia 2003). */
+function secondsOfComputing(): number {
+  const before = process.cpuUsage()
+  let state = 1
+  for (let step = 0; step < 1e9; step++) {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+  }
+  const { user, system } = process.cpuUsage(before)
+  // Looked at, it cannot be left out.
+  return state === 0 ? Number.NaN : (user + system) / 1e6
+}
+
 const missing = await vmBackend.unavailable()
 
 if (missing !== undefined) test.skip(`[not on this machine] three machines: ${missing}`, () => {})
@@ -33,6 +47,7 @@ if (missing !== undefined) test.skip(`[not on this machine] three machines: ${mi
 describe.skipIf(missing !== undefined)('three machines', () => {
   let site: Site
   let processorSeconds: number[]
+  let computed: number
 
   beforeAll(async () => {
     const names = ['one', 'two', 'three']
@@ -40,6 +55,7 @@ describe.skipIf(missing !== undefined)('three machines', () => {
     // Its first launch makes images, and tries whether KVM boots.
     site = await vmBackend.launch(plan, { evidence: join(settings().runtimeDir, 'evidence'), clock: 'movable' })
     processorSeconds = [...ground.agents(site).values()].map(secondsOf)
+    computed = secondsOfComputing()
   }, 600_000)
   afterAll(() => site?.[Symbol.asyncDispose]())
 
@@ -51,11 +67,11 @@ describe.skipIf(missing !== undefined)('three machines', () => {
     return (await site.node(from).exec(['node', '-e', ask])).stdout.trim()
   }
 
-  test('are ready within a minute of one processor, all three', () => {
-    const sum = processorSeconds.reduce((one, other) => one + other)
-    console.log(`processor time until ready: ${processorSeconds.join(' + ')} = ${sum.toFixed(1)} s`)
-    // What it takes on the clock is how busy the machine is, too.
-    expect(sum).toBeLessThan(60)
+  test('are ready for at most fifteen times of a processor what a fixed computation takes here, each', () => {
+    // On the clock it is how busy the machine is, too; and a minute for all three is this, where a billion steps take 1.3 s.
+    const each = processorSeconds.map((seconds) => seconds / computed)
+    console.log(`processor time until ready: ${processorSeconds.join(', ')} s; of the computation: ${computed} s`)
+    expect(Math.max(...each)).toBeLessThan(15)
   })
 
   test('have kernels of their own, and find each other by name until they are cut off', async () => {
