@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { RunSettings } from '../../agent/protocol.ts'
 import type { Ending } from '../../agent/seat-server.ts'
 import { HoldfastError } from '../../errors.ts'
+import { machineTime } from '../../faults/clock/own-clock.ts'
 import { settings } from '../../settings.ts'
 import { networksOf } from '../../topology/networks.ts'
 import type { Plan, UnitRef } from '../../topology/plan.ts'
@@ -134,7 +135,7 @@ export class Machines implements AsyncDisposable {
 
   /** In ms since 1970, on a node. */
   now(node: string): number {
-    return Date.now() + (this.#ahead.get(node) ?? 0) * 1_000
+    return machineTime() + (this.#ahead.get(node) ?? 0) * 1_000
   }
 
   /** Sets the clock of a node to so many seconds ahead of this machine's: before its machine starts, and while it runs. */

@@ -12,12 +12,13 @@ import {
   searchAnswer,
 } from '../../../services/federation-gateway/wire/answers.ts'
 import type { ListFilter } from '../../../services/federation-gateway/wire/requests.ts'
+import { machineTime } from '../../faults/clock/own-clock.ts'
 import type { Identity } from '../../pki/certificate.ts'
 import type { Endpoint } from '../../protocols/endpoint.ts'
 import { type HeaderLines, requestText } from '../../protocols/http/exchange.ts'
 import { type KeptConnections, keptConnections } from '../../protocols/http/kept-connections.ts'
 import { rawExchange } from '../../protocols/http/raw-exchange.ts'
-import { machineTime, Reply, type Sent, send } from './reply.ts'
+import { Reply, type Sent, send } from './reply.ts'
 
 export const federationPath = '/api/federation/v1'
 

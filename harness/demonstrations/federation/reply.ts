@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { HoldfastError } from '../../errors.ts'
-import { ownClockSeconds } from '../../faults/clock/own-clock.ts'
+import { machineTime } from '../../faults/clock/own-clock.ts'
 import type { Endpoint } from '../../protocols/endpoint.ts'
 import { jsonOf } from '../../protocols/http/answer.ts'
 import { type Answer, exchange, type HeaderLines, headerValues } from '../../protocols/http/exchange.ts'
@@ -70,11 +70,6 @@ export class Reply<Value> implements Pick<Answer, 'status' | 'headers' | 'body' 
     }
     return read.data
   }
-}
-
-/** In ms since 1970, wherever the clock of this process was set to. */
-export function machineTime(): number {
-  return Date.now() - 1_000 * ownClockSeconds()
 }
 
 /** One request over a connection of its own. */

@@ -92,13 +92,18 @@ test('a machine without the library is told what to type', () => {
 
 test.skipIf(clockMissing() !== undefined)('a process that was started so moves its own clock, and only its own', () => {
   const script = `
-    const { setOwnClockSeconds, ownClockSeconds, ownClockIsMovable } = await import(${JSON.stringify(own)})
-    const [wall, steady] = [Date.now(), performance.now()]
+    const { setOwnClockSeconds, ownClockSeconds, ownClockIsMovable, machineTime } = await import(${JSON.stringify(own)})
+    const [wall, machine, steady] = [Date.now(), machineTime(), performance.now()]
     setOwnClockSeconds(ownClockSeconds() + 86400)
     const days = (Date.now() - wall) / 86400000
-    console.log(JSON.stringify([ownClockIsMovable(), ownClockSeconds(), Math.round(days), performance.now() - steady < 5000]))`
+    const stayed = [machineTime() - machine < 5000, performance.now() - steady < 5000]
+    console.log(JSON.stringify([ownClockIsMovable(), ownClockSeconds(), Math.round(days), ...stayed, machine]))`
   const env = programEnvironment(ownClockEnvironment(3_600))
+  const before = Date.now()
   const output = execFileSync(process.execPath, ['--input-type=module', '-e', script], { env, encoding: 'utf8' })
 
-  expect(JSON.parse(output)).toEqual([true, 90_000, 1, true])
+  const [isMovable, seconds, days, ...rest] = JSON.parse(output)
+  expect([isMovable, seconds, days, ...rest.slice(0, 2)]).toEqual([true, 90_000, 1, true, true])
+  expect(rest[2]).toBeGreaterThanOrEqual(before - 1_000)
+  expect(rest[2]).toBeLessThanOrEqual(Date.now() + 1_000)
 })

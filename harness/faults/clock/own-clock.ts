@@ -22,6 +22,11 @@ export function ownClockSeconds(): number {
   return Number(ownClock() ?? 0)
 }
 
+/** The time of the machine, in ms since 1970, wherever the clock of this process was moved to. */
+export function machineTime(): number {
+  return Date.now() - 1_000 * ownClockSeconds()
+}
+
 /**
  * Moves the clock of this process: `Date` and everything below it, the validity checks of OpenSSL too. libfaketime reads the
  * environment with each look at the clock. @throws {InvalidShift}
