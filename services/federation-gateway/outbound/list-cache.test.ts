@@ -20,6 +20,12 @@ describe('a cached list', () => {
     expect(cache.take(query, at(7))).toBe('rows')
   })
 
+  test('is not kept where there is no room for any', () => {
+    const { cache } = cacheAt(0, { seconds: 30, bytes: 0 })
+    cache.keep(query, 7, '')
+    expect([cache.epochOf(query), cache.bytes]).toEqual([undefined, 0])
+  })
+
   test('is not served without that, and stays', () => {
     const { cache } = cacheAt()
     cache.keep(query, 7, 'rows')

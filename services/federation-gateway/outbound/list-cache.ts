@@ -52,8 +52,8 @@ export class ListCache {
   /** `now`: milliseconds, of any clock that only goes forward. */
   constructor({ seconds, bytes }: CacheLimits, now: () => number = () => performance.now()) {
     this.#answers = new LRUCache({
-      // What is larger than all of the cache is not kept, and throws nothing out.
-      maxSize: bytes,
+      // What is larger than all of the cache is not kept, and throws nothing out: into a byte nothing goes, and 0 would be no size.
+      maxSize: Math.max(1, bytes),
       sizeCalculation: ({ text }, key) => Buffer.byteLength(text) + key.length,
       ttl: seconds * 1000,
       ttlResolution: 0,
