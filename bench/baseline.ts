@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { join } from 'node:path'
+import type { LenderConfig } from './baselines/lender.ts'
 import type { BaselineConfig } from './baselines/serve.ts'
 import { forkOn } from './fork.ts'
 
@@ -8,7 +9,11 @@ export interface Baseline extends AsyncDisposable {
 }
 
 /** Starts `baselines/<name>.ts`. `hosts`: the file by which it finds the hosts of a plan. */
-export async function startBaseline(name: string, config: BaselineConfig, hosts?: string): Promise<Baseline> {
+export async function startBaseline(
+  name: string,
+  config: BaselineConfig | LenderConfig,
+  hosts?: string,
+): Promise<Baseline> {
   const child = forkOn(join(import.meta.dirname, 'baselines', `${name}.ts`), hosts)
   child.send(config)
   const [{ port }] = (await once(child, 'message', { signal: AbortSignal.timeout(20_000) })) as [{ port: number }]

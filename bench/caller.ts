@@ -34,7 +34,7 @@ export async function callOnce(target: Target, caller: Partial<NodeIdentity>, ca
  */
 export async function loadWith(
   target: Target,
-  caller: NodeIdentity,
+  caller: Partial<NodeIdentity>,
   call: Call | (() => Call),
   { count, connections }: { count: number; connections: number },
 ): Promise<LoadResult> {

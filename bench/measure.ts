@@ -1,7 +1,7 @@
 /** What one comparison showed. `ratio` is subject over baseline, of medians. */
 export interface Measure {
   name: string
-  unit: 'ms' | 'per second' | 'bytes'
+  unit: 'ms' | 'per second' | 'bytes' | 'open'
   baseline: number
   subject: number
   ratio: number

@@ -26,3 +26,8 @@ export async function privateBytes(pid: number): Promise<number> {
   const kilobytes = [...rollup.matchAll(/^Private_(?:Clean|Dirty):\s+(\d+) kB$/gm)].map(([, found]) => Number(found))
   return kilobytes.reduce((sum, found) => sum + found, 0) * 1_024
 }
+
+/** Files and sockets that a process has open. */
+export async function openFiles(pid: number): Promise<number> {
+  return (await readdir(`/proc/${pid}/fd`)).length
+}

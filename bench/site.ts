@@ -1,3 +1,7 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { hostsText } from '../harness/agent/hosts-file.ts'
 import type { Site } from '../harness/backends/backend.ts'
 import { standUp } from '../harness/cli/stand-up.ts'
 import { identityAt } from '../harness/credentials/certificate/live.ts'
@@ -36,4 +40,18 @@ export function listenerOf(site: Site, node: string, name: string): { address: s
   const { port } = listeners.find((listener) => listener.name === name)!
   const { address, host } = site.node(node)
   return { address, host, port }
+}
+
+/** A folder of a bench, with the file by which its processes find the hosts of a site. */
+export interface BenchFolder extends AsyncDisposable {
+  readonly path: string
+  readonly hosts: string
+}
+
+export async function benchFolder(site: Site): Promise<BenchFolder> {
+  const path = await mkdtemp(join(tmpdir(), 'holdfast-bench-'))
+  const hosts = join(path, 'hosts')
+  const addresses = [...site.nodes.values()].map(({ host, address }) => [host, address])
+  await writeFile(hosts, hostsText(Object.fromEntries(addresses)))
+  return { path, hosts, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) }
 }

@@ -13,6 +13,10 @@ export interface BaselineConfig {
   body?: string
   /** As whom to log in at a broker. */
   client?: Client
+  /** What lenders have, when they say it, and by which name they never do. */
+  lends?: { rows: number; afterMs: number; silent: string }
+  /** Where a database is, and what it is asked. */
+  database?: { url: string; statement: { text: string; values: readonly unknown[] } }
 }
 
 /** Runs in a child process: takes the configuration, listens on loopback, and tells the port. */

@@ -1,14 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { hostsText } from '../../harness/agent/hosts-file.ts'
 import type { Site } from '../../harness/backends/backend.ts'
 import { credentialOf } from '../../harness/credentials/of-kind.ts'
 import { readRendered } from '../../harness/site/site-files.ts'
 import { holderOf, placeOf } from '../../harness/topology/holders.ts'
 import { readCreds } from '../../services/shared/nats/creds-text.ts'
 import { type RoleName, roleFor } from '../../services/shared/nats/roles.ts'
-import { benchSite, identityOf, listenerOf, tokenOf } from '../site.ts'
+import { benchFolder, benchSite, identityOf, listenerOf, tokenOf } from '../site.ts'
 import type { Client } from './client.ts'
 
 /** A site with a broker, and the file by which processes of the bench find its hosts. */
@@ -19,20 +15,11 @@ export interface NatsSite extends AsyncDisposable {
 
 /** Certificates last longer than any measure: what a bench shows was read once. */
 export async function natsSite(set: Record<string, string>, withinMs?: number): Promise<NatsSite> {
-  const site = await benchSite('nats-orchestrator', { certificateLifetime: '1h', ...set }, withinMs)
-  const folder = await mkdtemp(join(tmpdir(), 'holdfast-bench-'))
-  const hosts = join(folder, 'hosts')
-  await writeFile(
-    hosts,
-    hostsText(Object.fromEntries([...site.nodes.values()].map(({ host, address }) => [host, address]))),
-  )
-  return {
-    ...{ site, hosts },
-    async [Symbol.asyncDispose]() {
-      await site[Symbol.asyncDispose]()
-      await rm(folder, { recursive: true, force: true })
-    },
-  }
+  await using opened = new AsyncDisposableStack()
+  const site = opened.use(await benchSite('nats-orchestrator', { certificateLifetime: '1h', ...set }, withinMs))
+  const { hosts } = opened.use(await benchFolder(site))
+  const owned = opened.move()
+  return { site, hosts, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
 /** Who logs in with some credentials of the plan, over the certificate of their holder and with their token, as a service there does. */
