@@ -201,6 +201,7 @@ class CallsOf {
         port: listener.port,
         address: listener.address ?? addressAt(site, node, listener),
       },
+      isPlain: listener.protocol === 'http' && listener.behind === undefined,
       anchor: fill(site, this.#caller, listener.ca ?? anchorPath(domain)),
       enter: site.nodes.get(this.#caller)?.enter,
       ...(path !== undefined && { program: { path, hosts: hostsSeenBy(site, this.#caller) } }),

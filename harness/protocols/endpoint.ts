@@ -27,6 +27,8 @@ export interface Endpoint {
   identity?: Identity
   /** What the handshake does otherwise. */
   handshake?: Handshake
+  /** It speaks no TLS: what is said is said in the clear. */
+  isPlain?: boolean
   /** For each step. Default 30 000. */
   timeoutMs?: number
   /** How many times as long as elsewhere all may take there; absent for 1. */

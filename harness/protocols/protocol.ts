@@ -103,6 +103,8 @@ export interface Pasted<Request> extends Places {
   readonly request: Request
   readonly host: string
   readonly port: number
+  /** It speaks no TLS. */
+  readonly isPlain?: boolean
   /** Where the host really listens. */
   readonly address: string
   /** File of the roots that it leads to, or `system`: those that the command trusts anyway. */

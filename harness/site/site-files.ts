@@ -108,16 +108,19 @@ export async function endpointAt(
   }: {
     host: string
     domain: string
-    listener: Pick<Listener, 'port' | 'network' | 'address' | 'ca'>
+    listener: Pick<Listener, 'port' | 'network' | 'address' | 'ca'> & Partial<Pick<Listener, 'protocol' | 'behind'>>
     /** Without it, no root is looked for. */
     tls?: boolean
   },
 ): Promise<Endpoint> {
-  const { port } = listener
+  const { port, protocol, behind } = listener
+  // Past a proxy it is a call in bytes, which says by itself whether there is TLS.
+  const isPlain = protocol === 'http' && behind === undefined
   const address = listener.address && (await addressOf({ address: listener.address, port }))
   const root = () => (listener.ca === undefined ? anchorOf(site, domain) : rootsAt(listener.ca))
-  const anchorPem = tls ? await root() : ''
-  const endpoint = endpointOf(site, `https://${host}:${port}`, { from, anchorPem, listener })
+  const anchorPem = tls && !isPlain ? await root() : ''
+  const found = endpointOf(site, `https://${host}:${port}`, { from, anchorPem, listener })
+  const endpoint = isPlain ? { ...found, isPlain } : found
   if (address === undefined) return endpoint
   // A service that was there before the run has no address of the run, and may be out of reach from those.
   return { ...endpoint, address, seat: address.startsWith('127.') ? endpoint.seat : localSeat() }

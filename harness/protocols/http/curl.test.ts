@@ -27,3 +27,14 @@ test('the token comes out of its file when the command runs', async () => {
     expect.arrayContaining(['PUT', `Authorization: Bearer <${token}>`, '{"name":"it\'s"}', call.anchor]),
   )
 })
+
+test('further lines stand as they are, and who speaks no TLS is called without', () => {
+  const plain = curlCommand({
+    ...call,
+    isPlain: true,
+    request: { path: '/v1/routes', fields: { 'Idempotency-Key': 'one two' } },
+  })
+  expect(plain).toMatch(
+    /^curl -sS --resolve a\.test:9444:127\.9\.1\.3 -H 'Idempotency-Key: one two' .* http:\/\/a\.test:9444\/v1\/routes$/,
+  )
+})

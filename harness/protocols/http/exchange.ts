@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import http from 'node:http'
 import { type Endpoint, patience } from '../endpoint.ts'
-import { connect, type Failure, tried } from '../tls/connect.ts'
+import { type Failure, reach, tried } from '../tls/connect.ts'
 
 /** Header lines exactly as they are sent, in order; a name may stand twice. */
 export type HeaderLines = readonly (readonly [name: string, value: string])[]
@@ -33,7 +33,7 @@ const bodyLimit = 1_048_576
 export function exchange(endpoint: Endpoint, request: Request): Promise<Answer> {
   const timeoutMs = patience(endpoint)
   return tried({ ...noAnswer }, async (answer) => {
-    const { socket, conn } = await connect(endpoint)
+    const { socket, conn } = await reach(endpoint)
     answer.conn = conn
     try {
       const how = { createConnection: () => socket, signal: AbortSignal.timeout(timeoutMs) }

@@ -2,10 +2,11 @@ import { z } from 'zod'
 import type { Call, Observing, Prepared, Protocol } from '../protocol.ts'
 import { calledBy, type HttpAnswer } from './answer.ts'
 import { curlCommand } from './curl.ts'
-import { type Answer, exchange, type Request } from './exchange.ts'
+import { type Answer, exchange, type HeaderLines, type Request } from './exchange.ts'
 import { answeringInHttp, type HttpExpected } from './expected.ts'
 import { placed, placesIn } from './placed.ts'
 import { carry, type HttpOptions, linesOf, preparedInHttp } from './prepared.ts'
+import { bodyWith } from './put.ts'
 import { sendAfter } from './raw-call.ts'
 
 const request = z.strictObject({
@@ -14,6 +15,8 @@ const request = z.strictObject({
   json: z.unknown().optional(),
   form: z.record(z.string(), z.string()).optional(),
   carry: carry.optional(),
+  /** Further header lines. */
+  fields: z.record(z.string().regex(/^[\w-]+$/), z.string()).optional(),
   /** Statuses that an accepted caller gets. */
   expect: z.array(z.int()).min(1),
 })
@@ -38,7 +41,7 @@ export const http: Protocol<HttpRequest, HttpAnswer, HttpExpected, HttpOptions> 
   ...answeringInHttp,
   name: 'http',
   request,
-  options: ['headers', 'method', 'path', 'json', 'form', 'body', 'handshake', 'raw'],
+  options: ['headers', 'put', 'method', 'path', 'json', 'form', 'body', 'handshake', 'raw'],
   prepare,
   paste: curlCommand,
   observation,
@@ -47,7 +50,8 @@ export const http: Protocol<HttpRequest, HttpAnswer, HttpExpected, HttpOptions> 
 function prepare(call: Call<HttpRequest, HttpOptions>): Prepared<HttpAnswer, HttpOptions> {
   const { presented, before, options } = call
   const declared = placed(call.request, presented)
-  const content = contentOf({ ...declared, ...options })
+  const body = bodyWith({ ...declared, ...options }, presented, options.put ?? {})
+  const content = contentOf(body, declared.fields)
   const isPromised = ({ status, failure }: Pick<Answer, 'status' | 'failure'>) =>
     status !== null && !failure && declared.expect.includes(status)
   const prepared = preparedInHttp(
@@ -65,11 +69,15 @@ function prepare(call: Call<HttpRequest, HttpOptions>): Prepared<HttpAnswer, Htt
   return { ...prepared, carried: [...prepared.carried, ...placesIn({ path, json }, presented)] }
 }
 
-function contentOf({ body, form, json }: HttpOptions): Pick<Request, 'headers' | 'body'> {
+function contentOf(
+  { body, form, json }: Pick<HttpOptions, 'body' | 'form' | 'json'>,
+  fields: Readonly<Record<string, string>> = {},
+): Pick<Request, 'headers' | 'body'> {
+  const headers: HeaderLines = Object.entries(fields)
   if (form !== undefined && body === undefined) {
     const type = 'application/x-www-form-urlencoded'
-    return { headers: [['Content-Type', type]], body: new URLSearchParams(form).toString() }
+    return { headers: [...headers, ['Content-Type', type]], body: new URLSearchParams(form).toString() }
   }
   const text = body ?? (json === undefined ? undefined : JSON.stringify(json))
-  return text === undefined ? { headers: [] } : { headers: [['Content-Type', 'application/json']], body: text }
+  return text === undefined ? { headers } : { headers: [...headers, ['Content-Type', 'application/json']], body: text }
 }

@@ -7,6 +7,7 @@ import type { Handshake } from '../tls/handshake.ts'
 import { wireElement } from '../wire-element.ts'
 import type { HttpAnswer } from './answer.ts'
 import { type HeaderLines, type Request, requestText } from './exchange.ts'
+import { left, linesPut, type Puts, pathWith } from './put.ts'
 import { type Promised, type RawCall, sendRaw } from './raw-call.ts'
 
 /** How the parts of a credential that TLS does not carry travel in a request. Default: `Authorization: Bearer`. */
@@ -30,6 +31,8 @@ export function linesOf(texts: Pick<Places, TextPart>, how?: Carry): HeaderLines
 export interface HttpOptions {
   /** Header lines that take the place of the token's carrier: two of them, another scheme, none. Sent as they are. */
   headers?: HeaderLines
+  /** Parts of the credential that are put elsewhere than the action says: into the query, say. */
+  put?: Puts
   method?: string
   path?: string
   json?: unknown
@@ -53,14 +56,15 @@ export function preparedInHttp(
   { method, headers, body, send, ...promised }: Asking,
 ): Prepared<HttpAnswer, HttpOptions> {
   const { request: declared, presented, before, options, asProxy } = call
-  const { headers: instead, handshake, raw, path = declared.path } = options
-  const carrying = [...(instead ?? linesOf(presented, declared.carry)), ...handedOn(presented, asProxy)]
-  const request = { method, path, body, headers: [...headers, ...carrying] }
+  const { headers: instead, put = {}, handshake, raw, path = declared.path } = options
+  const own = [...linesOf(left(presented, put), declared.carry), ...linesPut(presented, put)]
+  const carrying = [...(instead ?? own), ...handedOn(presented, asProxy)]
+  const request = { method, path: pathWith(path, presented, put), body, headers: [...headers, ...carrying] }
   const identity = asProxy === undefined ? presented.certificate : undefined
   return {
     elements: {
       ...{ headers: JSON.stringify(instead ?? []), path, wire: wireElement(handshake, raw, before) },
-      ...{ method, body: body ?? '' },
+      ...{ method, body: body ?? '', put: JSON.stringify(put) },
     },
     carried: instead === undefined ? textParts.filter((part) => presented[part] !== undefined) : [],
     plain: plainOf(options),
@@ -82,10 +86,12 @@ function handedOn({ certificate }: Presented, asProxy: Call<unknown, HttpOptions
   return [[name, inHeader(certificate.certPem, encoding)]]
 }
 
-/** Without its header lines, which stand in the place of the token; else without what differs below. */
+/** Without its header lines, which stand in the place of the token, or with all in its place; else without what differs below. */
 function plainOf(options: HttpOptions): Prepared<HttpAnswer, HttpOptions>['plain'] {
   const { headers, ...carrying } = options
   if (headers !== undefined) return { element: 'headers', options: carrying, isCredential: true }
+  const { put, ...placed } = options
+  if (put !== undefined) return { element: 'put', options: placed, isCredential: true }
   const { handshake, raw, ...rest } = options
   if (handshake === undefined && raw === undefined) return undefined
   return { element: 'wire', options: rest, isCredential: false }

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { type Endpoint, patience } from '../endpoint.ts'
-import { connect, connectPlain, describe, type Failure, timedOut, tried } from '../tls/connect.ts'
+import { connectPlain, describe, type Failure, reach, timedOut, tried } from '../tls/connect.ts'
 import { writeApart } from '../tls/handshake.ts'
 import { type Answer, noAnswer } from './exchange.ts'
 import { type RawAnswer, readAnswers } from './raw-answers.ts'
@@ -35,7 +35,7 @@ export async function rawExchange(endpoint: Endpoint, request: RawRequest): Prom
   const { bytes, failure, ...heard } = await tried(seen, async (heard) => {
     let socket: Duplex
     if (request.isPlain) ({ stream: socket, conn: heard.conn } = await connectPlain(endpoint, signal))
-    else ({ socket, conn: heard.conn } = await connect(endpoint))
+    else ({ socket, conn: heard.conn } = await reach(endpoint))
     try {
       await converse(socket, heard, request, signal)
     } finally {

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { HoldfastError } from '../../errors.ts'
 import { type Endpoint, patience } from '../endpoint.ts'
@@ -33,6 +34,15 @@ export async function connect(endpoint: Endpoint): Promise<{ socket: TLSSocket; 
   const signal = AbortSignal.timeout(patience(endpoint))
   const connected = await connectPlain(endpoint, signal)
   return { socket: await secure(endpoint, connected, signal), conn: connected.conn }
+}
+
+/** The same to whoever may speak no TLS: then what is said is said in the clear. */
+export async function reach(endpoint: Endpoint): Promise<{ socket: Duplex; conn: string }> {
+  if (!endpoint.isPlain) return connect(endpoint)
+  const { stream, conn } = await connectPlain(endpoint, AbortSignal.timeout(patience(endpoint)))
+  // Set early and kept, as over TLS.
+  stream.on('error', () => {})
+  return { socket: stream, conn }
 }
 
 /** The handshake over a connection that is open: whatever is said in the clear before it was said. */
