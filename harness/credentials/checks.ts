@@ -1,4 +1,4 @@
-import type { PlanCredential } from '../topology/plan.ts'
+import type { Plan, PlanCredential } from '../topology/plan.ts'
 import type { PartName } from './parts.ts'
 
 /** What is derived from a credential kind before anything runs. */
@@ -21,6 +21,8 @@ export interface Checked {
 }
 
 export interface State {
+  /** Whether a credential of this plan can be in it. Default: all can. */
+  isPossible?(planned: PlanCredential, plan: Plan): boolean
   /** For people: that this credential is presented so. */
   text(credential: string): string
   /** Why it keeps nobody out where no check finds fault with it. */

@@ -1,5 +1,6 @@
 import type { Site } from '../backends/backend.ts'
 import { callParts } from '../shipped.ts'
+import type { CallOptions } from '../site/call.ts'
 import { CellCredentials } from '../site/cell-credentials.ts'
 import type { Credential } from '../site/credential.ts'
 import { acceptanceProblems, type ExpectedRefusal, isAnswered, noAnswerText, refusalProblems } from '../site/judge.ts'
@@ -24,6 +25,8 @@ export interface Demonstrated {
   expected: 'accepted' | ExpectedRefusal
   /** Why that is so, for people. */
   because: string
+  /** What the call does otherwise than its action says. */
+  options?: CallOptions
   /** For a refusal: the accepted row that is its positive control. Default: a call that differs in one element only. */
   beside?: Demonstrated
 }
@@ -43,7 +46,7 @@ export interface DemonstratedRow extends Pick<Demonstrated, 'from' | 'to' | 'act
 
 interface Calls {
   credential: Credentials
-  call(from: string, to: string, action: string, credential: Credential): Promise<Verdict>
+  call(from: string, to: string, action: string, credential: Credential, options?: CallOptions): Promise<Verdict>
 }
 
 /** A site of ours as scenarios have it, so that a demonstration proves what a scenario would. */
@@ -56,7 +59,7 @@ export function callsOf(site: ScenarioSite): Calls {
   const named = (name: string) => site.credentials.named(name)
   return {
     credential: Object.assign(named, { of: (cell: Cell) => cells.of(cell) }),
-    call: (from, to, action, credential) => site.call(from, to, action, credential),
+    call: (from, to, action, credential, options) => site.call(from, to, action, credential, options),
   }
 }
 
@@ -73,7 +76,7 @@ export async function demonstrate(
 ): Promise<DemonstratedRow[]> {
   const done: Made[] = []
   for (const one of declared) {
-    const verdict = await call(one.from, one.to, one.action, one.credential(credential))
+    const verdict = await call(one.from, one.to, one.action, one.credential(credential), one.options)
     const at = one.beside ? declared.indexOf(one.beside) : done.findIndex((made) => isControl(made, verdict))
     const control = one.beside ? done[at] && controlOf(done[at]) : verdict.control
     done.push({ verdict, row: rowOf(one, verdict, control, at) })

@@ -11,6 +11,9 @@ const decisionRecord = z.object({
   unit: z.string().min(1),
   /** `<remote address>:<remote port>` of the connection as the deciding node saw it; empty for decisions without one. */
   conn: z.string(),
+  /** Of a call through a proxy that is known by its certificate: which one, and where it says that the caller is (RFC 7239), with the port or without. */
+  via: z.string().nullish(),
+  remote: z.string().nullish(),
   listener: z.string(),
   requestId: z.string(),
   traceId: z.string().optional(),

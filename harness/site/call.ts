@@ -14,6 +14,10 @@ import { summaryOf } from './verdict.ts'
 export interface CallOptions extends Options {
   /** Another listener of the same unit. */
   listener?: string
+  /** The node through which it goes: one that hands calls on to the target. */
+  through?: string
+  /** Parts of the credential that do not reach the target this way: it has nothing to prove of them. */
+  lost?: readonly string[]
   /** Goes first over the same connection, and must be accepted; the verdict is on the call after it. */
   first?: Credential
   /** Whoever makes the call has its positive control already: none is made. */
@@ -28,7 +32,15 @@ export interface CallParts {
   readonly live: LiveKinds
 }
 
-const ofEveryCall = ['listener', 'first', 'controlled', 'waitMs', 'timeoutMs'] satisfies (keyof CallOptions)[]
+const ofEveryCall = [
+  'listener',
+  'through',
+  'lost',
+  'first',
+  'controlled',
+  'waitMs',
+  'timeoutMs',
+] satisfies (keyof CallOptions)[]
 
 /** A call would be made without something that it was to do otherwise, and prove nothing. Code `HOLDFAST_OPTION_UNKNOWN`. */
 class OptionUnknown extends HoldfastError {
@@ -74,7 +86,7 @@ export async function shaped(
     parts: Object.fromEntries(Object.entries(presented).map(([part, value]) => [part, textOf(value)])),
     bound: [...live.values()].every((kind) => kind.belongs?.(summary) !== false),
     listener: target.listener.name,
-    elements: prepared.elements,
+    elements: { ...prepared.elements, through: options.through ?? '' },
   }
   return { ...call, protocol, live, presented, summary, prepared, shape }
 }

@@ -11,11 +11,15 @@ import type { Verdict } from './verdict.ts'
 export function explanation(verdict: Verdict): string[] {
   const { credential, from, to, action } = verdict
   return [
-    `call      ${from} -> ${to} ${action} with ${credential.label}`,
+    `call      ${from} -> ${to} ${action} with ${credential.label}${throughText(verdict)}`,
     ...[...verdict.live.values()].flatMap((kind) => kind.explanation(credential[kind.part], verdict.shaken)),
     verdict.shown === undefined ? `decision  ${decisionText(verdict)}` : `proof     ${proofText(verdict)}`,
     `differs   ${firstMismatch(verdict) ?? 'presented, bound and proven agree'}`,
   ]
+}
+
+function throughText({ hop }: Pick<Verdict, 'hop'>): string {
+  return hop === undefined ? '' : `, through ${hop.node}`
 }
 
 /** What a page tells beside its calls. */
@@ -127,7 +131,7 @@ function rightName({ from, accepts }: Verdict): string {
 export function failureText(expected: string, verdict: Verdict, problems: readonly string[], fault?: string): string {
   const received = receivedText(verdict)
   return [
-    `${verdict.from} -> ${verdict.to} ${verdict.action} with ${verdict.credential.label}`,
+    `${verdict.from} -> ${verdict.to} ${verdict.action} with ${verdict.credential.label}${throughText(verdict)}`,
     ...[
       `expected  ${expected}`,
       `received  ${expected.startsWith(`${received}, within`) ? 'as expected, but for what follows' : received}`,

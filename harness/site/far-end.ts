@@ -15,18 +15,18 @@ export async function markOf(site: Site, node: string) {
   return { logged: at.logs().length, decided: (await at.decisions()).length }
 }
 
-/** The far end's records of one connection since a mark: as many as are awaited, or what there is when the wait is over. */
+/** The far end's records of one connection since a mark, or of the one that came `through` a proxy: as many as are awaited, or what there is when the wait is over. */
 export async function decisionsOf(
   site: Site,
   node: string,
   conn: string,
   { decided }: Mark,
-  { withinMs = recordWithinMs, atLeast = 1 }: { withinMs?: number; atLeast?: number } = {},
+  { withinMs = recordWithinMs, atLeast = 1, through }: { withinMs?: number; atLeast?: number; through?: string } = {},
 ) {
   const began = performance.now()
   let decisions: DecisionRecord[] = []
   const probe = async () => {
-    decisions = (await site.node(node).decisions()).slice(decided).filter((record) => record.conn === conn)
+    decisions = (await site.node(node).decisions()).slice(decided).filter((record) => isOf(record, conn, through))
     return decisions.length >= atLeast
   }
   await until(`a record of ${conn}`, probe, { withinMs: boundOn(site, withinMs), everyMs: 10 }).catch(
@@ -35,6 +35,12 @@ export async function decisionsOf(
     },
   )
   return { decisions, waitedMs: performance.now() - began }
+}
+
+/** Whose call it was: of one that came through a proxy, what that tells of its caller, where it is known there by its certificate. */
+function isOf({ conn: own, remote, via }: DecisionRecord, conn: string, through: string | undefined): boolean {
+  if (through === undefined) return own === conn
+  return via === through && (remote === conn || remote === conn.slice(0, conn.lastIndexOf(':')))
 }
 
 /** What of a presented token came back in the text of an answer; named, never shown. */

@@ -25,3 +25,10 @@ test('where a certificate is enough by itself, nobody looks at a token', () => {
   const target = { verification: operators('operator.test') }
   expect(judgedParts({ presented: { certificate, token: 'a.b.c' }, target }, ['token'], live)).toEqual(['certificate'])
 })
+
+test('what does not reach the target on the way is not judged there', () => {
+  const both = { presented: { certificate, secret: 'x' }, target: { verification: undefined } }
+  expect(judgedParts({ ...both, lost: ['secret'] }, ['secret'], live)).toEqual(['certificate'])
+  expect(judgedParts({ ...both, lost: ['certificate'] }, ['secret'], live)).toEqual(['secret'])
+  expect(judgedParts(both, ['secret'], live)).toEqual(['certificate', 'secret'])
+})

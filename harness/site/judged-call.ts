@@ -2,6 +2,7 @@ import type { LiveKinds, Shaken } from '../credentials/live-kind.ts'
 import type { PartName, Presented } from '../credentials/parts.ts'
 import { recordCall } from '../evidence/history.ts'
 import type { AnyCalled, AnyProtocol } from '../protocols/spoken.ts'
+import type { PlacedHop } from '../topology/hops.ts'
 import { type CallOptions, shaped } from './call.ts'
 import type { Credential } from './credential.ts'
 import { effectsSince } from './effects.ts'
@@ -11,7 +12,7 @@ import { besideRefusals, controlFrom, controlIn } from './ledger.ts'
 import type { ScenarioSite } from './scenario-site.ts'
 import { watchFor } from './shown.ts'
 import { endpointAt, NotInPlan } from './site-files.ts'
-import { acceptedAt, processOf, type Target, targetOf } from './targets.ts'
+import { acceptedAt, hopOf, processOf, type Target, targetOf } from './targets.ts'
 import type { Control, Effects, Verdict } from './verdict.ts'
 
 type Called = Awaited<ReturnType<typeof shaped>>
@@ -37,11 +38,12 @@ export async function makeCall(
   const onSecure = (how: Shaken) => {
     shaken = how
   }
-  const endpoint = { ...(await endpointAt(site, from, target)), timeoutMs: options.timeoutMs, onSecure }
+  const hop = options.through === undefined ? undefined : hopOf(site, options.through, target)
+  const endpoint = { ...(await endpointAt(site, from, hop ?? target)), timeoutMs: options.timeoutMs, onSecure }
   const ended = test.calls?.length ?? 0
   const called = await call.prepared.send(endpoint)
   by.begins(target.node, called.conn, before.mark.decided)
-  const verdict = await joined(by, call, before, { ...called, shaken })
+  const verdict = await joined(by, call, before, { ...called, shaken, hop: hop?.hop })
   by.ledger.push({ shape: call.shape, verdict })
   test.calls?.push(
     toldCall(verdict, { ledger: by.ledger, wait: by.waitAtHand(), meanwhile: test.calls.length - ended }),
@@ -88,6 +90,7 @@ async function heard(by: ScenarioSite, call: Called, { watch, mark }: Before, ca
   const wait = {
     withinMs: waitMs ?? shared.patience?.recordMs,
     atLeast: (called.letInBy === undefined ? 1 : 2) + earlier,
+    through: call.options.through,
   }
   const { decisions: all, waitedMs } = await decisionsOf(site, node, called.conn, mark, wait)
   if (all.slice(0, earlier).some(({ verdict }) => verdict !== 'accepted')) {
@@ -108,13 +111,13 @@ async function joined(
   by: ScenarioSite,
   call: Called,
   before: Before,
-  called: AnyCalled & { shaken?: Shaken },
+  called: AnyCalled & { shaken?: Shaken; hop?: PlacedHop | undefined },
 ): Promise<Verdict> {
   const { decision, shown, ...farEnd } = await heard(by, call, before, called)
   const { site, test } = by
   const { protocol, live, target, action, presented, summary, shape } = call
   const { node, verification, proof } = target
-  const { answer, promised, letInBy, conn, ms, sent, came, shaken } = called
+  const { answer, promised, letInBy, conn, ms, sent, came, shaken, hop } = called
   const tokens = secretTexts(presented, live)
   const said = shown ? (shown.said ?? (promised ? 'accepted' : 'refused')) : decision?.verdict
   const verdict = promised && said === 'accepted' ? 'accepted' : 'refused'
@@ -123,10 +126,10 @@ async function joined(
     ...answer,
     ...{ answer, protocol, live, from: shape.from, to: node, action, credential: summary, verification },
     accepts: acceptedAt(site.plan, node, action),
-    judged: judgedParts(call, call.prepared.carried, live),
+    judged: judgedParts({ ...call, lost: call.options.lost }, call.prepared.carried, live),
     proof: proof?.proof ?? 'decision record',
     ...{ verdict, shown, promised, letInBy, asked, conn, ms, decision, ...farEnd, control: before.control },
-    slowness: site.slowness,
+    ...{ hop, slowness: site.slowness },
     ...{ sent, came, shaken, log: () => site.node(node).logs().slice(before.mark.logged) },
     layer: decision?.layer ?? (isEndedInTls(protocol, called) ? 'tls' : protocol.layer),
     reason: decision?.reason ?? shown?.reason ?? null,
@@ -194,6 +197,9 @@ async function controlOf(by: ScenarioSite, call: Called): Promise<Control | unde
     while (root.base !== undefined) root = root.base
     return control(root, through, 'listener')
   }
+  if (options.through !== undefined && plain === undefined && credential.base === undefined) {
+    return control(credential, { ...options, through: undefined }, 'through')
+  }
   if (plain?.isCredential || (plain && credential.base === undefined)) {
     return control(credential, plain.options, plain.element)
   }
@@ -203,12 +209,16 @@ async function controlOf(by: ScenarioSite, call: Called): Promise<Control | unde
 
 /** Parts that the target had to look at: all that reached it, or the one that is enough by itself. */
 export function judgedParts(
-  { presented, target: { verification } }: { presented: Presented; target: Pick<Target, 'verification'> },
+  {
+    presented,
+    target: { verification },
+    lost = [],
+  }: { presented: Presented; target: Pick<Target, 'verification'>; lost?: readonly string[] | undefined },
   carried: readonly PartName[],
   live: LiveKinds,
 ): PartName[] {
   const there = [...live.values()].filter(({ part, inHandshake }) => {
-    return presented[part] !== undefined && (inHandshake || carried.includes(part))
+    return presented[part] !== undefined && !lost.includes(part) && (inHandshake || carried.includes(part))
   })
   const enough = there.find((kind) => verification && kind.suffices?.(presented, verification))
   // Two kinds may be presented as the same part.

@@ -1,5 +1,6 @@
 import type { Site } from '../backends/backend.ts'
 import { callerOf } from '../topology/holders.ts'
+import { hopsTo } from '../topology/hops.ts'
 import type { Listener, Plan, PlanUnit } from '../topology/plan.ts'
 import { NotInPlan } from './site-files.ts'
 
@@ -54,4 +55,18 @@ export function listenerOf(site: Pick<Site, 'plan'>, unit: PlanUnit, node: strin
   if (listener) return listener
   const known = unit.service?.listeners.map((one) => one.name) ?? []
   throw new NotInPlan(site, `unit ${node}/${unit.name} has no listener ${name}`, known)
+}
+
+/** Where a call goes that is to come to a target through another node. @throws NotInPlan where that hands none on to it */
+export function hopOf(site: Pick<Site, 'plan'>, through: string, { node, action, listener }: Target) {
+  const { nodes } = site.plan
+  const able = hopsTo(nodes, { node, listener: listener.name })
+  const hop = able.find((one) => one.node === through)
+  if (hop === undefined) {
+    const known = able.map((one) => one.node)
+    throw new NotInPlan(site, `${through} hands nothing on to ${node}, where ${action.summary} is done`, known)
+  }
+  const { host, domain, units } = nodes[through]!
+  const unit = units.find(({ name }) => name === hop.unit)!
+  return { hop, host, domain, listener: listenerOf(site, unit, through, hop.listener) }
 }

@@ -2,6 +2,7 @@ import type { JudgedCall, LiveKinds, Shaken } from '../credentials/live-kind.ts'
 import type { Presented, Summaries } from '../credentials/parts.ts'
 import type { DecisionRecord } from '../evidence/decision.ts'
 import type { Answer, AnyProtocol } from '../protocols/spoken.ts'
+import type { PlacedHop } from '../topology/hops.ts'
 import type { Proof } from '../topology/proof.ts'
 import type { Shown } from './shown.ts'
 
@@ -32,6 +33,8 @@ interface JoinedCall extends JudgedCall {
   readonly letInBy?: string
   readonly reason: string | null
   readonly guard: string | null
+  /** What it came through, where it did not go to the target itself. */
+  readonly hop?: PlacedHop | undefined
   /** The far end's record of this connection, and all of them. */
   readonly decision: DecisionRecord | undefined
   readonly decisions: readonly DecisionRecord[]

@@ -6,6 +6,7 @@ import { checkRequests, type RequestForms } from './check-requests.ts'
 import { checkShape } from './check-shape.ts'
 import type { Compilation, Kinds, PlannedUnit } from './compilation.ts'
 import type { DeclaredKind } from './credential-kind.ts'
+import { enterHops } from './hops.ts'
 import { anchorUnits, declaredUnits } from './implicit-units.ts'
 import { LoadedTopology } from './loaded-topology.ts'
 import { Mistakes } from './mistakes.ts'
@@ -52,6 +53,7 @@ export function compile(declared: LoadedTopology | TopologyDeclaration, options:
   checkRequests(compilation, planned, options.protocols)
   const accepts = resolveAccepts(compilation, credentials)
   const nodes = planNodes(compilation, [...credentials.values()], planned)
+  enterHops(nodes)
   checkOrder(compilation, nodes)
   checkReach(compilation, nodes)
   checkTools(compilation, nodes)

@@ -45,7 +45,7 @@ export function declaredUnits({ unit, plan, after }: PlannedUnit): PlanUnit[] {
   const { node, kind } = unit
   const { after: named = [], user, network, start } = unit.declared
   const { files, steps = [], service, verification, actions, observe, proof, program, surfaces } = plan
-  const { insider, machine, given, decisionLog, again, userUnderRoot, ownIpc } = plan
+  const { insider, hop, machine, given, decisionLog, again, userUnderRoot, ownIpc } = plan
   const planned: PlanUnit = {
     ...{ name: unit.name, kind: kind.name, summary: plan.summary },
     after: unique([...named.map((reference) => unitReference(node, reference)), ...(plan.after ?? []), ...after]),
@@ -66,7 +66,7 @@ export function declaredUnits({ unit, plan, after }: PlannedUnit): PlanUnit[] {
       proof,
       program,
     },
-    ...{ guards: kind.guards, surfaces, insider, machine, given },
+    ...{ guards: kind.guards, surfaces, insider, hop, machine, given },
   }
   return [planned, ...(plan.companions ?? []).map((companion) => ({ user, network, ...companion }))]
 }

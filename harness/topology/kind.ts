@@ -37,7 +37,10 @@ export function defineKind<Schema extends z.ZodType>(
 /** One unit of a kind. `actions`, `observe` and `surfaces`: where that follows from its settings. */
 export interface KindPlan
   extends Pick<PlanUnit, 'summary' | 'files' | 'service' | 'decisionLog' | 'verification' | 'actions' | 'observe'>,
-    Pick<PlanUnit, 'surfaces' | 'proof' | 'program' | 'insider' | 'machine' | 'given' | 'userUnderRoot' | 'ownIpc'>,
+    Pick<
+      PlanUnit,
+      'surfaces' | 'proof' | 'program' | 'insider' | 'hop' | 'machine' | 'given' | 'userUnderRoot' | 'ownIpc'
+    >,
     Partial<Pick<PlanUnit, 'steps' | 'after' | 'again'>> {
   /** Further units that this one brings along on its node: oneshots, a proxy in front of it. They name each other and this unit by `node/unit`. */
   companions?: PlanUnit[]

@@ -106,6 +106,8 @@ export interface PlanUnit {
   surfaces?: readonly string[]
   /** What somebody inside this unit has, or can have done there. */
   insider?: Insider
+  /** Where it hands calls on: who calls that listener comes to another node. Each of its actions can be tried this way, too. */
+  hop?: Hop
   /** Programs that its machine must have, and nobody builds: where one is missing, its tests did not run. */
   machine?: readonly string[]
   /** Files of the user's that it reads where they lie, or that are read for it: looked at before anything starts. */
@@ -121,6 +123,21 @@ export interface Given {
   identity?: { cert: GivenFile } & GivenKey
   /** Whose one-time tokens are signed for it. Without `key`, the CA has it, encrypted with the password. */
   provisioner?: { name: string } & Partial<GivenKey>
+}
+
+/** A listener that hands calls on to one of another node. */
+export interface Hop {
+  listener: string
+  to: { node: string; listener: string }
+  /** Parts of a credential that end there: what the handshake carries, where TLS does. */
+  ends?: readonly string[]
+  /** Header fields of the caller that do not come through; or none does. */
+  takes?: readonly string[] | 'all'
+  /**
+   * How it is told to hand on one that does not: in which file, at which place in it, by which line. `{field}` stands for the field, `{variable}`
+   * for the same in lower case with underscores.
+   */
+  mend: { file: Template; place: string; line: string }
 }
 
 export interface PlanFile {
@@ -173,6 +190,8 @@ export interface Command {
   program: Program
   args: Template[]
   env?: Record<string, Template>
+  /** Its arguments may name contents, too, which everybody sees who lists processes: for what is to be tried so. */
+  showsContents?: true
   /** Working folder. Default: that of the unit. */
   cwd?: Template
 }

@@ -21,6 +21,10 @@ export interface ActionVerification {
   recordedAs?: readonly string[]
   /** Another action of the unit, which goes first over the same connection: what fails there already is tried there alone. */
   after?: string
+  /** The header field in which each part travels that is a text, where a proxy could take it away: `{ secret: 'Authorization' }`. */
+  fields?: Readonly<Record<string, string>>
+  /** Reasons that are written down for what comes through a proxy which is known as such, in the place of others. */
+  behind?: Readonly<Record<string, string>>
   /** How else the action can be called, by name (`in a cookie`, `through edge`): everything is tried by each of them, too. */
   ways?: Readonly<Record<string, Way>>
 }
@@ -55,6 +59,12 @@ export interface Way {
   loses?: readonly string[]
   /** What everybody gets this way, whatever is presented: it is shut. */
   shut?: Refusal
+  /** The parts one of which must be presented for that: nobody is shut out by what he does not show. Default: it is shut to all. */
+  shutFor?: readonly string[]
+  /** In which fields parts travel this way. Default: as always. */
+  fields?: Readonly<Record<string, string>>
+  /** Reasons that are written down this way, in the place of others. */
+  reasons?: Readonly<Record<string, string>>
   /** Whose fault it is where somebody is let in this way who must not be. */
   fault?: string
 }

@@ -170,6 +170,43 @@ test('at the end of a way that is shut nobody is let in, whatever is presented, 
   ])
 })
 
+test('a way that is shut to who presents something is open to whoever does not', () => {
+  const shut = { guard: 'fence', reason: 'fenced', layer: 'http', status: 400, error: 'no' } as const
+  const ways = { 'over the fence': { call: {}, shut, shutFor: ['token'] } }
+  const over = cellsOf({ takes: [['badge', 'ticket']], checks, ways }).slice(plain.length)
+  expect(over).toEqual(
+    plain.map((one) => {
+      const [name, reason] = one.split(': ')
+      return `${name}, over the fence: ${one.startsWith('no ticket') ? reason : 'fenced'}`
+    }),
+  )
+})
+
+test('on a way on which other reasons are given, these are expected', () => {
+  const ways = { 'by post': { call: {}, loses: ['token'], reasons: { 'ticket/shown': 'not delivered' } } }
+  const { classes } = deriveMatrix(planOf({ takes: [['badge', 'ticket']], checks, ways }), [badge, ticket])
+  const posted = classes.flatMap(({ representative: { way, expected } }) =>
+    way && 'reason' in expected ? expected.reason : [],
+  )
+  expect(posted.toSorted()).toEqual(['badge/shown', 'badge/whole', 'not delivered'])
+})
+
+test('a state that a credential cannot be in is not tried', () => {
+  const states = { ...ticket.states, lent: { text: (name: string) => `a lent ${name}`, unnoticed: 'nobody asks' } }
+  const cellsWith = (isPossible?: (name: string) => boolean) => {
+    const lent = {
+      ...states.lent,
+      isPossible: ({ name }: PlanCredential, { topology }: Plan) => isPossible!(`${topology} ${name}`),
+    }
+    const kind: CheckedKind = { ...ticket, states: { ...states, lent: isPossible ? lent : states.lent } }
+    const { classes } = deriveMatrix(planOf({ takes: [['badge', 'ticket']], checks }), [badge, kind], { full: true })
+    return classes.length
+  }
+  expect(cellsWith((name) => name === 'made-up opera')).toBe(cellsWith())
+  expect(cellsWith(() => false)).toBe(plain.length)
+  expect(cellsWith()).toBe(plain.length + 4)
+})
+
 test('a check that settles lets in, and refuses nobody; one that depends on it is made behind it only', () => {
   const settling = { check: 'badge/named', args: { name: 'bob' }, settles: true } as const
   const takes = [['badge', 'ticket']]

@@ -1,7 +1,7 @@
 import type { Check, CheckedKind } from '../credentials/checks.ts'
 import { HoldfastError } from '../errors.ts'
 import type { Plan, PlanAccept } from '../topology/plan.ts'
-import type { ActionVerification, PlannedCheck, Refusal } from '../topology/verification.ts'
+import type { ActionVerification, PlannedCheck, Refusal, Way } from '../topology/verification.ts'
 import { type AcceptedBecause, type Cell, cellText, type ExpectedVerdict, isEnd } from './cell.ts'
 import { CheckNotMade, judge } from './judge.ts'
 import { isCompanion, type Part, type Trial, trialsOf } from './trials.ts'
@@ -156,20 +156,23 @@ function placesOf({ nodes }: Plan, accepts: ReadonlyMap<string, readonly PlanAcc
 
 function triedAt(place: Place, checks: ReadonlyMap<string, Check>, { parts, name, way }: Trial): Tried {
   const { target, action, verification, accepted } = place
-  const { loses = [], shut } = verification.ways?.[way ?? ''] ?? {}
-  const arriving = parts.filter(({ kind }) => !loses.includes(kind.part)).map((part) => [part.kind.part, part])
-  const judged = judge(verification.checks, checks, Object.fromEntries(arriving))
+  const { loses = [], reasons, ...closed } = verification.ways?.[way ?? ''] ?? {}
+  const shut = shutTo(closed, parts)
+  const arriving = parts.filter(({ kind }) => !loses.includes(kind.part))
+  const facts = Object.fromEntries(arriving.map((part) => [part.kind.part, part]))
+  const judged = judge(verification.checks, checks, facts)
   const { fails, hidden, settled } =
     shut === undefined ? judged : { ...nothingLooked, fails: [{ check: way!, ...shut }] }
-  const declared = asDeclared(parts)
+  const declared = asDeclared(arriving)
   const shown = parts.map(({ kind, planned, state }) => [kind.part, { credential: planned.name, state }])
   const cell: Cell = {
     ...{ target, action, name, presents: Object.fromEntries(shown), ...(way !== undefined && { way }) },
-    expected: fails[0] === undefined ? acceptance(accepted.has(declared ?? ''), settled, parts) : refusal(fails[0]),
+    expected:
+      fails[0] === undefined ? acceptance(accepted.has(declared ?? ''), settled, arriving) : refusal(fails[0], reasons),
     fails: fails.map(({ check }) => check),
   }
   return {
-    ...{ cell, parts, key: wayThrough(cell, parts), isSingle: fails.length === 1 && hidden.length === 0 },
+    ...{ cell, parts, key: wayThrough(cell, arriving), isSingle: fails.length === 1 && hidden.length === 0 },
     declared: way === undefined ? declared : undefined,
   }
 }
@@ -198,8 +201,16 @@ function asDeclared(parts: readonly Part[]): string | undefined {
   )?.planned.name
 }
 
-function refusal({ check: _, args: __, when: ___, settles: ____, ...what }: PlannedCheck & Refusal): ExpectedVerdict {
-  return { verdict: 'refused', ...what }
+function refusal(
+  { check: _, args: __, when: ___, settles: ____, ...what }: PlannedCheck & Refusal,
+  reasons: Way['reasons'] = {},
+): ExpectedVerdict {
+  return { verdict: 'refused', ...what, reason: reasons[what.reason] ?? what.reason }
+}
+
+/** What everybody gets who presents that. */
+function shutTo({ shut, shutFor }: Pick<Way, 'shut' | 'shutFor'>, parts: readonly Part[]): Refusal | undefined {
+  return shutFor?.every((one) => parts.every(({ kind }) => kind.part !== one)) ? undefined : shut
 }
 
 /** The way through the checks: which one refuses, and which one would if that were not there. */

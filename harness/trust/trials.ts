@@ -28,7 +28,8 @@ export function trialsOf(plan: Plan, kinds: ReadonlyMap<string, CheckedKind>) {
     const more = { domain: issuingDomain(plan, planned.issuer), companions: kind.beside?.(planned) ?? [] }
     const { fresh: _, ...spoiled } = kind.states
     const part = (state: string): Part => ({ planned, kind, state, ...more })
-    return [[part('fresh'), ...Object.keys(spoiled).map(part)]]
+    const possible = Object.entries(spoiled).filter(([, { isPossible }]) => isPossible?.(planned, plan) ?? true)
+    return [[part('fresh'), ...possible.map(([state]) => part(state))]]
   })
   const byKind = Map.groupBy(all, ([{ kind }]) => kind)
   return function* ({ takes, ways = {} }: ActionVerification): Generator<Trial> {

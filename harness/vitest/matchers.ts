@@ -1,6 +1,7 @@
 import { expect } from 'vitest'
 import { HoldfastError } from '../errors.ts'
 import { failureText, NoPositiveControl } from '../site/evidence-text.ts'
+import { hopAtFault } from '../site/hop-at-fault.ts'
 import { acceptanceProblems, type ExpectedRefusal, expectedText, refusalProblems } from '../site/judge.ts'
 import { markJudged } from '../site/judging.ts'
 import type { Verdict } from '../site/verdict.ts'
@@ -43,7 +44,10 @@ expect.extend({
     demandVerdict('toBeAccepted()', received, this.isNot)
     const problems = acceptanceProblems(received)
     markJudged(received, { expected: 'accepted', problems })
-    return { pass: problems.length === 0, message: () => failureText('accepted', received, problems) }
+    return {
+      pass: problems.length === 0,
+      message: () => failureText('accepted', received, problems, hopAtFault(received)),
+    }
   },
   toBeRefused(received: Verdict, expected: ExpectedRefusal) {
     demandVerdict('toBeRefused({ … })', received, this.isNot)

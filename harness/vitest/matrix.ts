@@ -4,6 +4,7 @@ import type { CallOptions } from '../site/call.ts'
 import { CellCredentials } from '../site/cell-credentials.ts'
 import { demandJudged } from '../site/evidence-text.ts'
 import type { ScenarioOptions } from '../site/ground.ts'
+import { hopAtFault } from '../site/hop-at-fault.ts'
 import {
   acceptanceProblems,
   type ExpectedRefusal,
@@ -206,7 +207,7 @@ async function judgeCell(on: Tried, { representative, known }: TriedClass, besid
   })
   // What was derived is told, unless another refusal came that is as good.
   const derived = judged.find(({ problems }) => problems.length === 0) ??
-    judged[0] ?? { expected: 'accepted', problems: acceptanceProblems(verdict) }
+    judged[0] ?? { expected: 'accepted', problems: acceptanceProblems(verdict), fault: hopAtFault(verdict, beside) }
   const judgement = known === undefined ? derived : judgedAsDiffering(verdict, derived, known, refusals[0])
   demand(verdict, { ...judgement, beside })
 }
@@ -235,7 +236,7 @@ async function call({ site, credentials }: Tried, cell: Cell): Promise<Verdict> 
   const { target, action } = cell
   const way = wayOf(site, cell)
   // The same call without its way is no control: what it presents may be spoiled.
-  const options: CallOptions | undefined = way && { ...way.call, controlled: true }
+  const options: CallOptions | undefined = way && { ...way.call, lost: way.loses, controlled: true }
   return site.call(cellCaller(cell, site.plan), target, action, credentials.of(cell), options)
 }
 
