@@ -30,7 +30,7 @@ export async function commandOf(
 ): Promise<{ argv: string[]; cwd: string; env: Record<string, string> }> {
   const contents = await contentsOf(context, command)
   return {
-    argv: argvOf(context, command),
+    argv: argvOf(context, command, contents),
     cwd: fill(command.cwd ?? '@{unit}', context, `${context.ref}: working folder`),
     env: { ...environmentBelow(command, context.settings), ...environmentOf(context, command, contents) },
   }
@@ -43,9 +43,9 @@ function environmentBelow({ program }: Command, { ownHosts }: RunSettings): Reco
 
 type Contents = ReadonlyMap<string, string>
 
-/** Of the files that the environment of a command names by `@{content:FILE}`. Nobody writes them down from now on. */
-async function contentsOf(context: UnitContext, { env = {} }: Command): Promise<Contents> {
-  const files = new Set(Object.values(env).flatMap(contentsIn))
+/** Of the files that the environment of a command, or one that shows them, names by `@{content:FILE}`. Nobody writes them down from now on. */
+async function contentsOf(context: UnitContext, { env = {}, args, showsContents }: Command): Promise<Contents> {
+  const files = new Set([...Object.values(env), ...(showsContents ? args : [])].flatMap(contentsIn))
   const place = `${context.ref}: content of a file`
   const contents = new Map<string, string>()
   for (const file of files) {
@@ -76,11 +76,11 @@ function canBeKnown(content: string): boolean {
 }
 
 /** Program and arguments of a command. */
-export function argvOf(context: UnitContext, { program, args }: Command): string[] {
+export function argvOf(context: UnitContext, { program, args, showsContents }: Command, contents?: Contents): string[] {
   const place = `${context.ref}: command`
-  const shown = args.find((arg) => contentsIn(arg).length > 0)
+  const shown = showsContents ? undefined : args.find((arg) => contentsIn(arg).length > 0)
   if (shown === undefined) {
-    const filled = args.map((arg) => fill(arg, context, place))
+    const filled = args.map((arg) => fill(arg, { ...context, contents }, place))
     return [...executable(context, program, place), ...filled]
   }
   throw new HoldfastError(

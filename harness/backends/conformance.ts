@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { SiteEvent } from '../evidence/event.ts'
 import { sharedNetwork } from '../topology/networks.ts'
-import type { Plan, PlanUnit, Receive, Step } from '../topology/plan.ts'
+import type { Command, Plan, PlanUnit, Receive, Step } from '../topology/plan.ts'
 import type { Backend, Capabilities, LaunchOptions, Site, SiteNode } from './backend.ts'
 import {
   certifiedPlan,
@@ -638,6 +638,19 @@ function keepingSecrets(launch: Launch): void {
     expect(kept).not.toContain(hex)
     expect(kept).not.toContain(own)
     expect(JSON.stringify(site.events())).not.toContain(hex)
+  })
+
+  test('gives a content as an argument to a command that is told to show it, and writes it down nowhere all the same', async () => {
+    const step = script(`console.log('given ' + process.argv[1])`, [`--key=@{content:${secret}}`]) as { run: Command }
+    const shown: Step = { run: { ...step.run, showsContents: true } }
+    const site = await launch(planOf({ one: [{ ...oneshot('asked', [], [...made(), shown]), start: 'on demand' }] }))
+    const node = site.node('one')
+    const [{ stdout }, hex] = [await node.run('asked'), await node.readFile('credentials/made')]
+    await site[Symbol.asyncDispose]()
+
+    expect(stdout).toBe(`given --key=${hex}\n`)
+    expect(JSON.stringify(site.events())).not.toContain(hex)
+    expect(await evidenceOf(site.evidence)).not.toContain(hex)
   })
 
   test('keeps a secret out of the report of a unit that fails with it', async () => {
