@@ -146,6 +146,7 @@ const table: readonly Row[] = [
     [spoiled('for another node'), using({ nodes: ['node-x'] }), using({ nodes: [] })],
   ],
   ['bound-token/active', {}, [both, {}], [spoiled('revoked'), spoiled('tampered'), spoiled('expired')]],
+  ['bearer-secret/well-formed', {}, [{ secret }, {}, both, guessed('another one')], [guessed('empty')]],
   [
     'bearer-secret/presented',
     {},
@@ -153,13 +154,20 @@ const table: readonly Row[] = [
     [{}, { certificate }, guessed('empty')],
   ],
   [
+    'bearer-secret/not-ended',
+    {},
+    [{ secret }, {}, both, guessed('second of two'), guessed('empty')],
+    [guessed('ended')],
+  ],
+  [
     'bearer-secret/matches',
     { secrets: ['club', 'guild'] },
-    [{ secret }, {}, { secret: fact({ ...shared, name: 'guild' }) }],
+    [{ secret }, {}, guessed('second of two'), { secret: fact({ ...shared, name: 'guild' }) }],
     [
       guessed('without its last character'),
       guessed('another one'),
       guessed('empty'),
+      guessed('ended'),
       { secret: fact({ ...shared, name: 'other' }) },
     ],
   ],

@@ -24,6 +24,7 @@ const things: Readonly<Record<keyof Insider, string>> = {
   signs: 'key',
   mints: 'key',
   ends: 'way to end tokens',
+  rolls: 'way to have another secret accepted',
   standIn: 'address',
   operator: 'operator',
   asks: 'inside',

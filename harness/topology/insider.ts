@@ -46,6 +46,11 @@ export interface Insider {
   operator?: { listener: string; sans: readonly string[] }
   /** How one token is ended, whose `jti` is added to the JSON; and at once all that were signed with the key of now. */
   ends?: { revoke: HttpCall; rotate: HttpCall }
+  /**
+   * A secret beside which it can be told another one while it runs, whose credential is named: units that are run on demand, `second` with that as
+   * its input, `alone` to have it accept none but its own. `accepts`: what tells of each that it accepts, by ref.
+   */
+  rolls?: { credential: string; second: string; alone: string; accepts: HttpCall }
   /** The node whose issuer it may ask about tokens, and audiences of those that it is shown. */
   asks?: { issuer: string; audiences: readonly string[] }
   /** What it checks of calls about which another unit of its node asks it: once those who are let in without it are settled, the rest. */

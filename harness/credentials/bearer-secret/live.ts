@@ -1,5 +1,5 @@
 // #region live
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { type NearMissName, nearMiss, nearMissesOf } from '../../tokens/near-misses.ts'
 import { placeOf } from '../../topology/holders.ts'
 import type { JudgedCall, LiveKind, Spoiling } from '../live-kind.ts'
@@ -7,6 +7,8 @@ import type { LiveSite } from '../live-site.ts'
 import type { Presented } from '../parts.ts'
 import type { NearSecret, SpoiledSecret } from './checks.ts'
 import type { PlanBearerSecret } from './planned.ts'
+import { refOf } from './ref.ts'
+import { endSecond, tellSecond } from './second.ts'
 import { textOf } from './secrets.ts'
 
 export interface SecretSummary {
@@ -18,9 +20,24 @@ export interface SecretSummary {
 type Spoiled = Spoiling<PlanBearerSecret>
 
 const spoil: Readonly<Record<SpoiledSecret, Spoiled>> = {
-  'another one': async (_, { bytes, format }) => ({ secret: randomBytes(bytes).toString(format) }),
+  'another one': async (_, planned) => ({ secret: another(planned) }),
   empty: async () => ({ secret: '' }),
+  'second of two': async (_, planned, site) => {
+    const secret = another(planned)
+    await tellSecond(secret, planned, site)
+    return { secret }
+  },
+  ended: async (_, planned, site) => {
+    const secret = another(planned)
+    await tellSecond(secret, planned, site)
+    await endSecond(secret, planned, site)
+    return { secret }
+  },
   ...(Object.fromEntries(nearMissesOf.secret.map((name) => [name, nearly(name)])) as Record<NearSecret, Spoiled>),
+}
+
+function another({ bytes, format }: PlanBearerSecret): string {
+  return randomBytes(bytes).toString(format)
 }
 
 function nearly(name: NearMissName): Spoiled {
@@ -30,11 +47,6 @@ function nearly(name: NearMissName): Spoiled {
 /** All who hold it have the same one, so a fresh one is the one that lies there. */
 async function held(planned: PlanBearerSecret, site: Pick<LiveSite, 'read'>, holder: string): Promise<Presented> {
   return { secret: textOf(await site.read(holder, placeOf(planned, holder))) }
-}
-
-/** First digits of a digest with a prefix of its own, so that it is no digest of the secret that anything else could take. */
-export function refOf(secret: string): string {
-  return createHash('sha256').update(`holdfast-ref:${secret}`).digest('hex').slice(0, 8)
 }
 
 /** Who names a secret can only name the one that it was shown. */
@@ -49,9 +61,9 @@ export const liveBearerSecret: LiveKind<PlanBearerSecret, SecretSummary> = {
   held,
   spoil,
   summary: ({ secret }) => (secret === undefined ? undefined : { ref: refOf(secret), length: secret.length }),
-  proves: ({ ref }) => ({ secret: ref }),
+  proves: ({ ref }) => ({ tokenRef: ref }),
   explanation: (summary) => (summary ? [`secret    ref ${summary.ref}, ${summary.length} characters`] : []),
-  mismatch: (call) => misnamed(call, call.principal.secret),
-  refusalProblems: (call, { principal }) => [misnamed(call, principal.secret) ?? []].flat(),
+  mismatch: (call) => misnamed(call, call.principal.tokenRef),
+  refusalProblems: (call, { principal }) => [misnamed(call, principal.tokenRef) ?? []].flat(),
 }
 // #endregion

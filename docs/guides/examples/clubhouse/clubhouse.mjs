@@ -61,7 +61,7 @@ function record({ socket, headers }, { reason, error }, began) {
     guard: isOpen ? null : 'clubhouse.secret',
     reason,
     target: '/',
-    principal: isOpen ? { secret: ref(secret) } : {},
+    principal: isOpen ? { tokenRef: ref(secret) } : {},
     ms: performance.now() - began,
   }
   appendFileSync(config.decisionLog, `${JSON.stringify(line)}\n`, { mode: 0o600 })
