@@ -35,6 +35,11 @@ const KNOWN: readonly [file: RegExp, line: RegExp, because: string][] = [
   [/^attacks\/(lab|forgery|auth-server)/, /bound-token|jti|cnf/, 'what families on tokens have in common'],
   [/^attacks\/lab/, /'certificate'|\/certificate\//, 'what families on certificates have in common'],
   [/^cli\/run-scenarios/, /ensureTools/, 'a program of the toolchain'],
+  [
+    /^(backends\/vm\/guest-files|cli\/(commands|init-lab))/,
+    /nginx/,
+    'a proxy that people have in front of a program of theirs, and its files on their machine',
+  ],
   [/^(agent\/execute|backends\/launched-node)/, /ask\('exec'|\['exec'\]/, 'a request to the agent'],
   [/^cli\/possible-calls/, /protocols\.get\('http'\)/, 'a probe of the plan speaks it'],
 ]

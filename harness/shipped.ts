@@ -20,6 +20,7 @@ import { exec } from './kinds/exec/index.ts'
 import { federationGateway } from './kinds/federation-gateway/index.ts'
 import { hostAgent } from './kinds/host-agent/index.ts'
 import { natsServer } from './kinds/nats-server/index.ts'
+import { nginx } from './kinds/nginx/index.ts'
 import { nscPush } from './kinds/nsc-push/index.ts'
 import { nscRevoke } from './kinds/nsc-revoke/index.ts'
 import { nscRotate } from './kinds/nsc-rotate/index.ts'
@@ -61,6 +62,7 @@ const serviceKinds = [
   hostAgent,
   postgres,
   federationGateway,
+  nginx,
 ]
 
 /** Every service kind, by name. */

@@ -4,7 +4,7 @@ let
   inherit (packages) source node-modules toolchain;
   node = pkgs.nodejs_24;
   # Programs that nodes run, and those that people call nodes with.
-  programs = [ node pkgs.openssl pkgs.curl pkgs.postgresql_17 ] ++ (if isLinux then [ pkgs.iproute2 pkgs.util-linux ] else [ ]);
+  programs = [ node pkgs.openssl pkgs.curl pkgs.postgresql_17 pkgs.nginx ] ++ (if isLinux then [ pkgs.iproute2 pkgs.util-linux ] else [ ]);
   path = builtins.concatStringsSep ":" (map (program: "${program}/bin") programs);
 in
 pkgs.stdenvNoCC.mkDerivation {

@@ -89,6 +89,7 @@ let
     step-ca = hollow "step-ca";
     step-cli = hollow "step-cli";
     nats-server = hollow "nats-server";
+    nginx = hollow "nginx";
     nsc = hollow "nsc";
     postgresql_17 = hollow "postgresql_17";
     stdenvNoCC = { inherit mkDerivation; };

@@ -2,6 +2,7 @@ import type { CertificateHeader } from '../../../pki/certificate-header.ts'
 import type { UnitContext } from '../../../topology/kind.ts'
 import type { Listener, PlanUnit, Probe, Template } from '../../../topology/plan.ts'
 import type { Refusal, Way } from '../../../topology/verification.ts'
+import { systemCommand } from '../../system-program.ts'
 import type { ExecSettings } from '../settings.ts'
 import { haproxy } from './haproxy.ts'
 import { nginx } from './nginx.ts'
@@ -61,11 +62,7 @@ export function proxyUnit(unit: Unit, told: { cert: Template; key: Template; ca:
       // haproxy looks for a key in the file of the certificate, and beside it.
       steps: [copy(told.cert, place.cert), copy(told.key, place.key)],
       service: {
-        command: {
-          program: { path: '/bin/sh' },
-          // Debian keeps such programs where not everybody's PATH leads.
-          args: ['-c', `PATH=$PATH:/usr/sbin:/usr/local/sbin; ${proxies[kind].command}`, kind, path],
-        },
+        command: systemCommand(kind, proxies[kind].command, path),
         ready,
         listeners: [],
       },
