@@ -1,26 +1,26 @@
-import type { Decision, DecisionLog } from './decision-log.ts'
+import type { Decision } from './decision-log.ts'
 
 const WINDOW_MS = 60_000
 
 /**
- * Puts refused handshakes of a listener on record within a bound, for anybody at all can have them refused as fast as he likes. Those
+ * Puts refused handshakes of a listener, or others that anybody at all can have as fast as he likes, on record within a bound. Those
  * beyond it are counted: once the minute is over, the last of them is written and says how many others are not.
  */
-export class HandshakeRecords {
-  readonly #decisions: Pick<DecisionLog, 'record'>
+export class HandshakeRecords<Line extends object = Decision> {
+  readonly #decisions: { record(line: Line): void }
   readonly #perMinute: number
   #windowStart = performance.now()
   #written = 0
-  #waiting: { readonly last: Decision; readonly count: number } | undefined
+  #waiting: { readonly last: Line; readonly count: number } | undefined
   #timer: NodeJS.Timeout | undefined
 
-  constructor(decisions: Pick<DecisionLog, 'record'>, perMinute: number) {
+  constructor(decisions: { record(line: Line): void }, perMinute: number) {
     this.#decisions = decisions
     this.#perMinute = perMinute
   }
 
   /** Throws as the log does, where it is tried. */
-  record(decision: Decision): void {
+  record(decision: Line): void {
     this.#roll()
     if (this.#written < this.#perMinute) {
       this.#decisions.record(decision)
