@@ -132,8 +132,11 @@ function readBytes(request: IncomingMessage, limit: number): Promise<Buffer> {
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 
-/** Of a text that is known to be JSON: brackets outside of its texts. Character by character, which is quicker than to walk the value. */
-function isDeep(text: string): boolean {
+/**
+ * Whether a text is nested too deep. It has to be known to be JSON: what counts are brackets outside of its texts. Character by character,
+ * which is quicker than to walk the value.
+ */
+export function isDeep(text: string): boolean {
   let depth = 0
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at)
