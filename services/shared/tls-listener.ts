@@ -48,6 +48,8 @@ export interface TlsListenerOptions {
   handshakeRecordsPerMinute?: number
   /** Default 16 KiB. */
   maxHeaderBytes?: number
+  /** Within which a request has to be whole, in ms; its head has 5 s. Default: 10 s. */
+  requestTimeoutMs?: number
   /** For how long a connection stays that asks for nothing. Default: what Node takes. */
   keepAliveMs?: number
   /** TLS 1.3 and HTTP/1.1 alone. Default: 1.2, too, and no word of what is spoken over it. */
@@ -96,7 +98,7 @@ export function createTlsListener(given: TlsListenerOptions): TlsListener {
     rejectUnauthorized: false,
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     headersTimeout: HANDSHAKE_TIMEOUT_MS,
-    requestTimeout: 2 * HANDSHAKE_TIMEOUT_MS,
+    requestTimeout: options.requestTimeoutMs ?? 2 * HANDSHAKE_TIMEOUT_MS,
     connectionsCheckingInterval: 1_000,
     // The guards refuse a request without `Host`, so that its refusal is on record.
     requireHostHeader: false,
