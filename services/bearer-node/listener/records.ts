@@ -68,3 +68,15 @@ export function createRecords(decisions: Pick<DecisionLog, 'record'>, node: stri
     },
   }
 }
+
+/** What a listener itself refuses has no route yet, and nobody who proved a token. */
+export function asLine(decisions: Pick<DecisionLog, 'record'>): DecisionLog {
+  return {
+    record(decision) {
+      const remote = decision.conn.slice(0, decision.conn.lastIndexOf(':'))
+      const line: BearerDecision = { ...decision, route: null, remote, via: null, tokenRef: null }
+      decisions.record(line)
+    },
+    close() {},
+  }
+}

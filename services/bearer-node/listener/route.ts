@@ -70,10 +70,7 @@ interface Declared<Path extends string> {
 
 /** A route that writes needs the token: anything else does not compile. */
 export type RouteOf<Path extends string> = Declared<Path> &
-  (
-    | { readonly access: 'token'; readonly effect: 'write' }
-    | { readonly access: Access; readonly effect: 'none' }
-  )
+  ({ readonly access: 'token'; readonly effect: 'write' } | { readonly access: Access; readonly effect: 'none' })
 
 export type Route = RouteOf<string>
 
