@@ -76,7 +76,10 @@ const schema = z
       .prefault({}),
     leaseMs: z.int().min(1_000).max(600_000).default(10_000).describe('Lease of the leader, in ms.'),
     peerTimeoutMs: z.int().min(100).max(600_000).default(10_000).describe('Until a silent peer is lost, in ms.'),
-    pipelines: z.record(z.string().regex(/^[a-z][a-z0-9_]{0,62}$/), pipeline).default({}).describe('JSON, by name.'),
+    pipelines: z
+      .record(z.string().regex(/^[a-z][a-z0-9_]{0,62}$/), pipeline)
+      .default({})
+      .describe('JSON, by name.'),
   })
   .superRefine((given, context) => {
     const mistake = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
@@ -108,5 +111,6 @@ export const program: Program<Config> = {
 function isOrigin(text: string): boolean {
   const url = URL.parse(text)
   if (url === null || !['http:', 'https:'].includes(url.protocol)) return false
-  return text === url.origin || text === `${url.origin}/` || text === `${url.protocol}//${url.host}`
+  const isBare = url.pathname === '/' && url.username === '' && url.password === ''
+  return isBare && !/[?#]/.test(text)
 }

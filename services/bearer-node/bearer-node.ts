@@ -1,0 +1,56 @@
+import type { Log } from '../shared/log.ts'
+import type { RunningService } from '../shared/service-main.ts'
+import { Health } from './health.ts'
+import { FAILURE_RATE, FailureLimit } from './listener/flood.ts'
+import { createListeners } from './listener/listener.ts'
+import { createRecords, type Records } from './listener/records.ts'
+import { ownRoutes } from './own-routes.ts'
+import type { Prepared } from './prepare.ts'
+import { TlsFiles } from './tls-files.ts'
+import { TokenSet } from './token/accepted.ts'
+import { TokenReload } from './token/reload.ts'
+
+/** Requests in flight have so long to end. */
+const GRACE_MS = 2_000
+/** As `/readyz` shows it. */
+const STARTING = 'starting'
+
+/** Puts a node together of what was prepared, and starts it. */
+export async function startNode(prepared: Prepared, log: Log): Promise<RunningService> {
+  const { config, decisions, given, materials } = prepared
+  const health = new Health()
+  health.raise(STARTING)
+  const records = createRecords(decisions, config.nodeId)
+  const tokens = given && new TokenSet({ sends: given.token, also: given.also })
+  const reload = tokens && followFile(prepared, { tokens, records, health, log })
+  const listeners = createListeners({
+    ...{ config, materials, tokens, decisions, records, health, log },
+    ...{ routes: ownRoutes({ health, tokens }), failures: new FailureLimit(FAILURE_RATE, () => performance.now()) },
+  })
+  await listeners.listen()
+  const tls = new TlsFiles({ config, listeners, health, log, onUsed() {} })
+  // A start that comes to nothing has one line.
+  for (const message of prepared.told) log.warn('told-at-start', { message })
+  health.clear(STARTING)
+  return {
+    reload() {
+      void reload?.reload()
+      void tls.reload()
+    },
+    async stop() {
+      await tls.close()
+      await listeners.close(GRACE_MS)
+      await reload?.close()
+      tokens?.close()
+      decisions.close()
+    },
+  }
+}
+
+/** Only a file can hold another token later on. */
+function followFile(
+  { given, demand }: Prepared,
+  parts: { tokens: TokenSet; records: Records; health: Health; log: Log },
+): TokenReload | undefined {
+  return given?.source.kind === 'file' ? new TokenReload({ path: given.source.text, demand, ...parts }) : undefined
+}
