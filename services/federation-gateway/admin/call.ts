@@ -8,10 +8,12 @@ import {
   passBody,
   passQuery,
   passTenant,
+  sessionFor,
   type Thing,
 } from '../listeners/bearer.ts'
 import type { Exchange } from '../listeners/exchange.ts'
 import type { PublicRoute } from '../listeners/public-listener.ts'
+import type { Session } from '../storage/database.ts'
 import { tenantOf } from '../storage/ownership.ts'
 import { findTenant, onlyTenant } from '../storage/tenants.ts'
 import { ADMIN_ROUTES, type AdminAction, type AdminAnswer, type AdminRoute, tenantMissing } from '../wire/admin.ts'
@@ -66,9 +68,10 @@ export async function tenantFor(
     admin,
     query,
   }: Pick<AdminCall, 'exchange' | 'admin'> & { readonly query: { tenant?: string | undefined } },
-  { session }: Pick<BearerDeps, 'session'>,
+  bearer: Pick<BearerDeps, 'session'>,
   things: readonly Thing[] = [],
 ): Promise<string> {
+  const session = sessionFor(exchange, bearer)
   const asked = query.tenant === undefined ? undefined : await findTenant(session, query.tenant)
   const isUnknown = query.tenant !== undefined && asked === undefined
   if (isUnknown) await exchange.pass([apiTenant], { things: [{ what: 'tenant', id: '' }], whose: async () => 'absent' })
@@ -81,7 +84,7 @@ export async function tenantFor(
   return tenantId
 }
 
-async function tenantOfFirst(session: BearerDeps['session'], [first]: readonly Thing[]): Promise<string | undefined> {
+async function tenantOfFirst(session: Session, [first]: readonly Thing[]): Promise<string | undefined> {
   if (first === undefined) return onlyTenant(session)
   return isUuid(first.id) ? tenantOf(session, first) : undefined
 }

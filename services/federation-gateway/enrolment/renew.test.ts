@@ -6,6 +6,7 @@ import { findAdmission } from '../storage/admission.ts'
 import { acceptLeaf, listLeaves } from '../storage/certificates.ts'
 import { revokeGrant } from '../storage/grants.ts'
 import { revokeInboundPeer } from '../storage/inbound-peers.ts'
+import { Patience } from '../storage/patience.ts'
 import { sql } from '../storage/statement.ts'
 import { type Cluster, startCluster, type TestDatabase } from '../storage/testing/cluster.ts'
 import { makeGrant, makeTenant, type TestGrant, type TestTenant } from '../storage/testing/tenant.ts'
@@ -72,7 +73,7 @@ async function enrolledPeer(options: Parameters<typeof makeGrant>[2] = {}): Prom
   const { x5t } = (await listLeaves(database.app, grant))[0]!
   const { grant: lent } = await findAdmission(database.app, { grantId: grant.grantId, serial })
   const identity = { x5t, serial, commonName, grantId: grant.grantId, subjectUserId: tenant.alice }
-  const about = { requestId: crypto.randomUUID(), queryHash: '' }
+  const about = { requestId: crypto.randomUUID(), queryHash: '', patience: new Patience(10_000) }
   const call = { ...about, identity, grant: lent!, signal: new AbortController().signal }
   return { grant, call, csrPem: await csrOf(database.app, grant) }
 }

@@ -89,7 +89,7 @@ async function refuseLost(
 
 async function demandAdmission({ store, overlapSeconds, now = Date.now }: Renewing, call: AdmittedCall): Promise<void> {
   const presented = call.identity
-  const { grant, registered } = await store.admission(presented)
+  const { grant, registered } = await store.admission(presented, call.patience)
   await demand(ADMISSION_GUARDS, { presented, grant, registered, overlapSeconds, now: now() })
 }
 

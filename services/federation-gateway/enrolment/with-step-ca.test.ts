@@ -7,6 +7,7 @@ import { findAdmission } from '../storage/admission.ts'
 import { acceptLeaf } from '../storage/certificates.ts'
 import { revokeGrant } from '../storage/grants.ts'
 import { failAbandoned } from '../storage/issuance.ts'
+import { Patience } from '../storage/patience.ts'
 import { sql } from '../storage/statement.ts'
 import { type Cluster, startCluster, type TestDatabase } from '../storage/testing/cluster.ts'
 import { MANY, many } from '../storage/testing/for-each.ts'
@@ -174,7 +175,7 @@ async function callOf({ grantId }: TestGrant): Promise<AdmittedCall> {
   await acceptLeaf(database.app, { tenantId, grantId, serial })
   const { grant } = await findAdmission(database.app, { grantId, serial })
   const identity = { x5t, serial, commonName, grantId, subjectUserId: grant!.subjectUserId }
-  const about = { requestId: crypto.randomUUID(), queryHash: '' }
+  const about = { requestId: crypto.randomUUID(), queryHash: '', patience: new Patience(10_000) }
   return { ...about, identity, grant: grant!, signal: new AbortController().signal }
 }
 

@@ -3,6 +3,7 @@ import { makeToken } from '../enrolment/token.ts'
 import { activate } from '../storage/activation.ts'
 import { claimToken, storeToken } from '../storage/enrolment-tokens.ts'
 import { revokeGrant } from '../storage/grants.ts'
+import { Patience } from '../storage/patience.ts'
 import { openRenewal, registerRenewal } from '../storage/renewal.ts'
 import type { TestDatabase } from '../storage/testing/cluster.ts'
 import { databaseForEach } from '../storage/testing/for-each.ts'
@@ -37,10 +38,10 @@ async function issued(): Promise<string> {
 test('a first use is one while the grant stands and the certificate is not of another state, and no more once either has ended', async () => {
   const store = admissionStore(database.app)
   const serial = await issued()
-  const found = (await store.admission(presented(serial))).grant!
+  const found = (await store.admission(presented(serial), new Patience(10_000))).grant!
   expect(found).toMatchObject({ id: grant.grantId, rights: { userId: alice } })
-  expect(await store.accepted(presented(serial), found)).toBe(true)
-  expect(await store.accepted(presented(serial), found)).toBe(true)
+  expect(await store.accepted(presented(serial), found, new Patience(10_000))).toBe(true)
+  expect(await store.accepted(presented(serial), found, new Patience(10_000))).toBe(true)
   const next = makeLeaf()
   const opened = await openRenewal(database.app, {
     ...grant,
@@ -49,9 +50,9 @@ test('a first use is one while the grant stands and the certificate is not of an
   })
   const { issuanceId } = opened as { issuanceId: string }
   expect(await registerRenewal(database.app, { ...grant, issuanceId, leaf: next })).toBe('issued')
-  expect(await store.accepted(presented(next.serial), found)).toBe(true)
+  expect(await store.accepted(presented(next.serial), found, new Patience(10_000))).toBe(true)
   // The one before is superseded now.
-  expect(await store.accepted(presented(serial), found)).toBe(false)
+  expect(await store.accepted(presented(serial), found, new Patience(10_000))).toBe(false)
   await revokeGrant(database.app, { tenantId: grant.tenantId, id: grant.grantId, reason: 'a test' })
-  expect(await store.accepted(presented(next.serial), found)).toBe(false)
+  expect(await store.accepted(presented(next.serial), found, new Patience(10_000))).toBe(false)
 })

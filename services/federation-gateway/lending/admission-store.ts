@@ -6,9 +6,9 @@ import type { Database } from '../storage/database.ts'
 /** What the listener of peers asks of the database. */
 export function admissionStore(database: Database): AdmissionStore {
   return {
-    admission: (presented) => findAdmission(database, presented),
-    async accepted({ serial }, { tenantId, id }) {
-      return (await acceptLeaf(database, { tenantId, grantId: id, serial })) === 'active'
+    admission: (presented, patience) => findAdmission(database.patiently(patience), presented),
+    async accepted({ serial }, { tenantId, id }, patience) {
+      return (await acceptLeaf(database.patiently(patience), { tenantId, grantId: id, serial })) === 'active'
     },
   }
 }

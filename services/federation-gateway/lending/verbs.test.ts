@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
 import type { AdmittedCall } from '../listeners/federation-listener.ts'
+import { Patience } from '../storage/patience.ts'
 import { sql } from '../storage/statement.ts'
 import type { TestDatabase } from '../storage/testing/cluster.ts'
 import { databaseForEach } from '../storage/testing/for-each.ts'
@@ -23,7 +24,8 @@ function caller() {
   const { tenantId, alice: userId } = tenant
   const rights = { tenantId, userId, teams: [], deniedResources: [], sharePersonal: true }
   const grant = lentGrant({ id: crypto.randomUUID(), tenantId, subjectUserId: userId, scope: SCOPE, rights })
-  return (signal = new AbortController().signal) => ({ grant, queryHash: '', signal }) as unknown as AdmittedCall
+  return (signal = new AbortController().signal) =>
+    ({ grant, queryHash: '', signal, patience: new Patience(10_000) }) as unknown as AdmittedCall
 }
 
 test('a grant has so many sessions of the database at once, whatever it asks: another one is answered meanwhile', async () => {

@@ -24,7 +24,7 @@ export function lendingVerbs({
   source,
   cursors,
 }: Lending): Pick<Verbs, 'list' | 'get' | 'search' | 'cursor'> {
-  const sessionOf = ({ grant, signal }: AdmittedCall) => database.shared(grant.id, signal)
+  const sessionOf = ({ grant, signal, patience }: AdmittedCall) => database.shared(grant.id, { signal, patience })
   return {
     async list(call, resource, { limit, filter }, from) {
       const allowed = allow(call, { resource, limit, ...(filter && { filter }) })

@@ -5,7 +5,7 @@ import { guard } from '../../shared/guard.ts'
 import { hashOfToken } from '../enrolment/token.ts'
 import { isUuid } from '../ids.ts'
 import { type Bearer, findBearer } from '../storage/bearer-tokens.ts'
-import type { Session } from '../storage/database.ts'
+import type { Database, Session } from '../storage/database.ts'
 import { type Named, type Whose, whoseIs } from '../storage/ownership.ts'
 import { type NativeUser, nativeUser } from '../storage/rights.ts'
 import { type ErrorCode, type Issue, refused } from '../wire/errors.ts'
@@ -19,7 +19,7 @@ import { apiRate, countFailure, type RateLimit } from './rate-limits.ts'
 
 /** What these guards need. One for all routes of a gateway: failures of an address count together. */
 export interface BearerDeps {
-  readonly session: Session
+  readonly session: Pick<Database, 'patiently'>
   /** Failed authentications, by address. */
   readonly failures: RateLimit
   /** So many of one address in 60 s. */
@@ -84,6 +84,11 @@ export const apiUser = guard<{ user: NativeUser | undefined }>('api.user', ['use
   user === undefined || user.isDisabled || user.isDeleted ? refused('forbidden', 'user_disabled') : undefined,
 )
 
+/** By which one request asks the database, and waits for it no longer than any other does. */
+export function sessionFor({ patience }: Exchange, { session }: Pick<BearerDeps, 'session'>): Session {
+  return session.patiently(patience)
+}
+
 /** An administrator of this gateway. @throws Refused */
 export async function passAdmin(
   exchange: Exchange,
@@ -106,7 +111,7 @@ export async function passUser(exchange: Exchange, deps: BearerDeps): Promise<Si
   if (bearer.kind !== 'user') throw new Error('a token of an administrator passed for one of a user')
   const { id, tenantId, userId } = bearer
   exchange.principal.userId = userId
-  const user = await nativeUser(deps.session, { tenantId, userId })
+  const user = await nativeUser(sessionFor(exchange, deps), { tenantId, userId })
   await exchange.pass([apiUser], { user })
   if (user === undefined) throw new Error(`the user ${userId} of a token is not there`)
   return { ...user, id, tenantId, userId }
@@ -117,10 +122,10 @@ export async function passUser(exchange: Exchange, deps: BearerDeps): Promise<Si
  * answered by what is wrong with their tokens.
  */
 async function passBearer(exchange: Exchange, deps: BearerDeps, wanted: Attempt['wanted']): Promise<Bearer> {
-  const { session, failures: limit, mostFailures: most, now } = deps
+  const { failures: limit, mostFailures: most, now } = deps
   const counted = { limit, address: exchange.request.socket.remoteAddress ?? '', most }
   await exchange.pass([apiRate], counted)
-  const find = (sha256: string) => findBearer(session, sha256)
+  const find = (sha256: string) => findBearer(sessionFor(exchange, deps), sha256)
   const attempt: Attempt = { request: exchange.request, wanted, find, now: now() }
   await exchange.pass([apiCarrier], attempt)
   try {

@@ -7,6 +7,7 @@ import type { TlsConnection } from '../../shared/tls-listener.ts'
 import { type AuditedDecision, type AuditMembers, auditRowOf } from '../storage/audit/decision.ts'
 import type { AuditRow } from '../storage/audit/rows.ts'
 import type { AuditEntry, AuditWriter } from '../storage/audit/writer.ts'
+import { Patience } from '../storage/patience.ts'
 import type { Span } from '../tracing/tracing.ts'
 import { type ErrorCode, errorAnswer, type Issue, type Listener } from '../wire/errors.ts'
 import { logWritable, type Records } from './records.ts'
@@ -69,11 +70,14 @@ export interface Frame {
   readonly auditor?: Pick<AuditWriter, 'open'> | undefined
   /** Within so many ms there is an answer. */
   readonly deadlineMs: number
+  /** For so many ms a request waits for the database, in all. Default 2000. */
+  readonly storeMs?: number | undefined
   /** Refuses a request that is answered by no other deadline. */
   readonly deadline: Guard<{ isOver: boolean }>
 }
 
 const NOT_MODIFIED = 304
+const STORE_MS = 2_000
 const UNDECIDED = { verdict: 'refused', status: null, error: null, guard: null, reason: null } as const
 const INTERNAL: Refusal = { reason: 'internal', status: 500, error: 'internal' }
 
@@ -86,6 +90,8 @@ export class Exchange {
   readonly path: string
   /** What is proven of the caller; grows as guards pass. */
   readonly principal: Record<string, string> = {}
+  /** Of its caller with the database. */
+  readonly patience: Patience
   /** Set as soon as it is known. */
   action = 'unknown'
   target = ''
@@ -114,6 +120,7 @@ export class Exchange {
     this.response = response
     this.connection = connection
     this.path = pathIn(request.url)
+    this.patience = new Patience(frame.storeMs ?? STORE_MS)
     response.once('close', () => {
       this.#gone.abort()
       this.#isClosed = true

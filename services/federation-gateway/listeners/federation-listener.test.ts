@@ -620,6 +620,37 @@ describe('a request is refused', () => {
   }
 })
 
+test('a request waits for the database so long in all, and not so long for each thing that it asks', async () => {
+  await lending[Symbol.asyncDispose]()
+  const storeMs = 2_000
+  const slow = () => new Promise((resolve) => setTimeout(resolve, 1_400))
+  lending = await lend(site, { limits: { storeMs } })
+  const { admission } = lending.store
+  lending.store.admission = async (...given) => {
+    await slow()
+    return admission(...given)
+  }
+  let left = storeMs
+  lending.verbs.list = async ({ patience }) => {
+    left = patience.leftMs
+    return { status: 200, body: { items: [] } }
+  }
+  expect((await list()).status).toBe(200)
+  expect(left).toBeLessThan(storeMs - 1_300)
+  // Another certificate was accepted in between, and so the database is asked again.
+  lending.registered = { ...lending.registered, status: 'issued' }
+  let mayTake = storeMs
+  lending.store.accepted = async (_, __, patience) => {
+    mayTake = patience.leftMs
+    return false
+  }
+  const began = performance.now()
+  expect((await list()).status).toBe(503)
+  expect(performance.now() - began).toBeLessThan(2_600)
+  expect(mayTake).toBeLessThan(storeMs - 1_300)
+  expect(reasons().at(-1)).toBe('http store.available database_unavailable')
+})
+
 test('all 403 are the same but for the request', async () => {
   const texts = new Set<string>()
   for (const grant of [

@@ -23,6 +23,7 @@ import { isResource } from '../scope/resources.ts'
 import { ADMISSION_GUARDS, type GrantFacts } from '../states/admission.ts'
 import type { RegisteredLeaf } from '../states/leaf.ts'
 import { type AuditedDecision, type AuditMembers, auditRowOf } from '../storage/audit/decision.ts'
+import type { Patience } from '../storage/patience.ts'
 import { placeIn } from '../tracing/trace-context.ts'
 import { type Tracing, untraced } from '../tracing/tracing.ts'
 import type { Position } from '../wire/cursor.ts'
@@ -62,12 +63,13 @@ export interface AdmissionStore {
   /** By the grant and the serial number that a certificate names; read for each request, and never kept. */
   admission(
     presented: CertificateIdentity,
+    patience: Patience,
   ): Promise<{ readonly grant: LentGrant | undefined; readonly registered: RegisteredLeaf | undefined }>
   /**
    * The first request with a certificate was let in: it is active, and the one before it superseded. False: it is not, since the grant or the
    * certificate has come to another state meanwhile.
    */
-  accepted(presented: CertificateIdentity, grant: LentGrant): Promise<boolean>
+  accepted(presented: CertificateIdentity, grant: LentGrant, patience: Patience): Promise<boolean>
 }
 
 /** A request that was let in. */
@@ -77,6 +79,7 @@ export interface AdmittedCall {
   readonly grant: LentGrant
   readonly queryHash: string
   readonly signal: AbortSignal
+  readonly patience: Patience
 }
 
 /** What the verbs come to. Each may throw `Refused` and `StoreUnavailable`. */
@@ -122,6 +125,7 @@ export interface FederationLimits extends ConnectionLimits {
   readonly perLeaf: number
   readonly largestBody: number
   readonly deadlineMs: number
+  /** For the database, in all that one request asks of it. */
   readonly storeMs: number
   readonly handshakeRecordsPerMinute: number
 }
@@ -248,6 +252,7 @@ class Requests {
       log,
       auditor,
       deadlineMs: limits.deadlineMs,
+      storeMs: limits.storeMs,
       deadline: httpDeadline,
     }
   }
@@ -317,7 +322,8 @@ class Requests {
     exchange.principal.peerId = grant.peerId
     await exchange.pass([rateGrant], { limit: this.#perGrant, key: grant.id, most: grant.rateLimit })
     const { store } = this.#options
-    if (registered?.status !== 'issued' || (await askStore(() => store.accepted(presented, grant)))) return grant
+    const isAccepted = () => store.accepted(presented, grant, exchange.patience)
+    if (registered?.status !== 'issued' || (await askStore(isAccepted))) return grant
     // Something came in between: what it was is for the same guards to say.
     return (await this.#look(exchange, presented)).grant
   }
@@ -325,8 +331,8 @@ class Requests {
   async #look(exchange: Exchange, presented: CertificateIdentity) {
     const { store, overlapSeconds } = this.#options
     const lookup: Lookup<Awaited<ReturnType<AdmissionStore['admission']>>> = {
-      look: () => store.admission(presented),
-      withinMs: this.#limits.storeMs,
+      look: () => store.admission(presented, exchange.patience),
+      patience: exchange.patience,
     }
     await exchange.pass([storeAvailable], lookup)
     const { grant, registered } = lookup.found ?? { grant: undefined, registered: undefined }
@@ -338,7 +344,7 @@ class Requests {
   }
 
   async #answer(exchange: Exchange, here: Here, identity: CertificateIdentity, grant: LentGrant): Promise<Accepted> {
-    const { request, requestId, signal } = exchange
+    const { request, requestId, signal, patience } = exchange
     const routing: Routing<FederationRoute> = { here, method: request.method }
     await exchange.pass([httpRoute as Guard<Routing<FederationRoute>>], routing)
     const { route, parameters } = routing.found!
@@ -348,7 +354,7 @@ class Requests {
     exchange.action = `federation:${verb}${isResource(resource) ? `/${resource}` : ''}`
     const callOf = (hash: string): AdmittedCall => {
       exchange.audit = { ...exchange.audit!, queryHash: hash }
-      return { requestId, identity, grant, queryHash: hash, signal }
+      return { requestId, identity, grant, queryHash: hash, signal, patience }
     }
     const carried = { request, largest: this.#limits.largestBody }
     const { verbs } = this.#options

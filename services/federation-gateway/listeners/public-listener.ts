@@ -43,6 +43,7 @@ export interface PublicListenerOptions {
   readonly auditor?: Frame['auditor']
   onEnded?(entry: PublicEntry): void
   readonly deadlineMs?: number
+  readonly storeMs?: number
   /** Connections at once. */
   readonly mostConnections?: number
   readonly handshakeRecordsPerMinute?: number
@@ -56,8 +57,8 @@ const LIST_PATH = '/api/federation/crl'
 /** The listener that asks for no certificate: health, the list of revoked certificates, and the routes that it is given. */
 export function createPublicListener(options: PublicListenerOptions): TlsListener {
   const { records, log, deadlineMs = DEADLINE_MS, mostConnections = MOST_CONNECTIONS } = options
-  const { auditor, handshakeRecordsPerMinute } = options
-  const frame: Frame = { listener: 'public', records, log, auditor, deadlineMs, deadline: httpDeadline }
+  const { auditor, handshakeRecordsPerMinute, storeMs } = options
+  const frame: Frame = { listener: 'public', records, log, auditor, deadlineMs, storeMs, deadline: httpDeadline }
   const routes = [...ownRoutes(options), ...options.routes]
   return createTlsListener({
     ...{ name: 'public', host: options.host, port: options.port, clientCertificate: 'none' },

@@ -1,4 +1,5 @@
 import { guard } from '../../shared/guard.ts'
+import type { Patience } from '../storage/patience.ts'
 import { StoreUnavailable } from '../storage/unavailable.ts'
 import { refused } from '../wire/errors.ts'
 import { Refused } from './exchange.ts'
@@ -6,7 +7,7 @@ import { Refused } from './exchange.ts'
 /** What the database says of a request, on its way; `found` is set when it did. */
 export interface Lookup<Found = unknown> {
   readonly look: () => Promise<Found>
-  readonly withinMs: number
+  readonly patience: Patience
   found?: Found
 }
 
@@ -18,10 +19,10 @@ export const storeAvailable = guard<Lookup>('store.available', ['database_unavai
   const late = Symbol()
   let timer: NodeJS.Timeout | undefined
   const waiting = new Promise<typeof late>((resolve) => {
-    timer = setTimeout(resolve, lookup.withinMs, late)
+    timer = setTimeout(resolve, lookup.patience.leftMs, late)
   })
   try {
-    const found = await Promise.race([lookup.look(), waiting])
+    const found = await lookup.patience.during(() => Promise.race([lookup.look(), waiting]))
     if (found === late) return unavailable()
     lookup.found = found
     return undefined

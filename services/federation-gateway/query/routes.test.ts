@@ -57,10 +57,14 @@ afterEach(async () => {
 /** Far more than a busy machine takes, but for tests of peers that take it. */
 const DEADLINE_MS = 9_000
 const SHORT_MS = 3_000
-const openQueries = (session: Database = database.app, deadlineMs = DEADLINE_MS) => {
+const openQueries = (session: Database = database.app, deadlineMs = DEADLINE_MS, storeMs?: number) => {
   const bearers = { session, failures: new RateLimit(), mostFailures: 20, now: Date.now }
   const cursors = new Cursors(undefined, Buffer.alloc(32))
-  return openPublic(site, queryRoutes({ ...bearers, cursors, peers, deadlineMs }))
+  return openPublic(
+    site,
+    queryRoutes({ ...bearers, cursors, peers, deadlineMs }),
+    storeMs === undefined ? {} : { storeMs },
+  )
 }
 async function tokenOf(userId: string): Promise<string> {
   const { token } = makeToken()
@@ -309,6 +313,22 @@ describe('a request is refused', () => {
     await lost[Symbol.asyncDispose]()
     expect((await ask('list/tasks', { source: B })).status).toBe(503)
     expect(lastRefusal(open)).toBe('refused 503 store.available database_unavailable')
+  })
+
+  test('waits for the database so long in all, however long each statement could take', async () => {
+    await open[Symbol.asyncDispose]()
+    open = await openQueries(database.app, DEADLINE_MS, 1_000)
+    expect((await ask('list/tasks')).status).toBe(200)
+    await database.owner.transaction(async (locking) => {
+      await locking.query(sql`LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE`)
+      expect((await ask('list/tasks')).status).toBe(503)
+      expect(lastRefusal(open)).toBe('refused 503 store.available database_unavailable')
+    })
+    await database.owner.transaction(async (locking) => {
+      await locking.query(sql`LOCK TABLE users IN ACCESS EXCLUSIVE MODE`)
+      expect((await ask('list/tasks')).status).toBe(503)
+      expect(lastRefusal(open)).toBe('refused 503 store.available database_unavailable')
+    })
   })
 })
 

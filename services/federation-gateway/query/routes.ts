@@ -1,12 +1,21 @@
 import { z } from 'zod'
 import type { Cursors } from '../lending/cursors.ts'
-import { apiBody, type BearerDeps, passBody, passQuery, passUser, type SignedIn } from '../listeners/bearer.ts'
+import {
+  apiBody,
+  type BearerDeps,
+  passBody,
+  passQuery,
+  passUser,
+  type SignedIn,
+  sessionFor,
+} from '../listeners/bearer.ts'
 import type { Accepted, Exchange } from '../listeners/exchange.ts'
 import type { PublicRoute } from '../listeners/public-listener.ts'
 import type { Met } from '../outbound/peer-client.ts'
 import type { OutboundPeers } from '../outbound/peers.ts'
 import { scopeResource } from '../scope/decide.ts'
 import { isResource, type Resource } from '../scope/resources.ts'
+import type { Session } from '../storage/database.ts'
 import { type CallablePeer, peersToAsk } from '../storage/outbound-peers.ts'
 import { type ListRequest, type SearchRequest, uuid } from '../wire/requests.ts'
 import { Answering, type Given, type Part, partOf, refusalOf } from './answering.ts'
@@ -81,6 +90,7 @@ class Query {
   readonly #deps: QueryDeps
   readonly #exchange: Exchange
   readonly #user: SignedIn
+  readonly #session: Session
   readonly #local: LocalSource
   readonly #answering: Answering
 
@@ -88,7 +98,8 @@ class Query {
     this.#deps = deps
     this.#exchange = exchange
     this.#user = user
-    this.#local = new LocalSource(deps, user)
+    this.#session = sessionFor(exchange, deps)
+    this.#local = new LocalSource({ session: this.#session, cursors: deps.cursors }, user)
     this.#answering = new Answering(exchange, user, deps.peers, deps.deadlineMs)
   }
 
@@ -175,10 +186,10 @@ class Query {
   }
 
   async #peersOf(commonName?: string): Promise<CallablePeer[]> {
-    const { peers, session } = this.#deps
+    const { peers } = this.#deps
     const { tenantId, userId: ownerUserId } = this.#user
     if (peers === undefined) return []
-    return peersToAsk(session, { tenantId, ownerUserId, ...(commonName !== undefined && { commonName }) })
+    return peersToAsk(this.#session, { tenantId, ownerUserId, ...(commonName !== undefined && { commonName }) })
   }
 
   /** What of a cursor is the source's own. One of another source, and one of our own that is of another query, is no request. */

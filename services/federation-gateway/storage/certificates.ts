@@ -1,5 +1,5 @@
 import type { LeafStatus } from '../states/leaf.ts'
-import { type Database, one, type Session } from './database.ts'
+import { type Asking, one, type Session } from './database.ts'
 import { sql } from './statement.ts'
 
 /** A certificate that was issued and has passed its check, as it is registered. */
@@ -68,7 +68,7 @@ export async function isSerialKnown(session: Session, serial: string): Promise<b
  * now; undefined where there is none, or its grant is not active any more.
  */
 export function acceptLeaf(
-  database: Database,
+  database: Asking,
   { tenantId, grantId, serial }: { tenantId: string; grantId: string; serial: string },
 ): Promise<LeafStatus | undefined> {
   return database.transaction(async (session) => {

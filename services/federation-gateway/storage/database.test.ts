@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { Database, undo } from './database.ts'
+import { Patience } from './patience.ts'
 import { sql } from './statement.ts'
 import { type Cluster, startCluster, type TestDatabase } from './testing/cluster.ts'
 import { StoreUnavailable } from './unavailable.ts'
@@ -21,6 +22,8 @@ const failureOf = (work: Promise<unknown>) =>
     () => undefined,
     (failure: unknown) => failure,
   )
+/** Of a request that waits as long as the database would. */
+const request = () => ({ signal: new AbortController().signal, patience: new Patience(10_000) })
 const things = async () =>
   (await database.owner.query<{ id: number }>(sql`SELECT id FROM things ORDER BY id`)).map(({ id }) => id)
 
@@ -156,22 +159,21 @@ describe('a database that cannot be asked', () => {
 
   test('is one when the share of all sessions is taken, and no later: for whom it is, and for nobody else', async () => {
     const small = database.open({ withinMs: 300, sessions: 4 })
-    const { signal } = new AbortController()
     await database.owner.transaction(async (session) => {
       await session.query(sql`LOCK TABLE things`)
       const began = performance.now()
-      const ask = () => failureOf(small.shared('one', signal).query(sql`SELECT FROM things`))
+      const ask = () => failureOf(small.shared('one', request()).query(sql`SELECT FROM things`))
       const asked = Array.from({ length: 20 }, ask)
-      expect(await small.shared('other', signal).query(sql`SELECT 1 AS one`)).toEqual([{ one: 1 }])
+      expect(await small.shared('other', request()).query(sql`SELECT 1 AS one`)).toEqual([{ one: 1 }])
       for (const failure of await Promise.all(asked)) expect(failure).toBeInstanceOf(StoreUnavailable)
       expect(performance.now() - began).toBeLessThan(3_000)
     })
-    expect(await small.shared('one', signal).query(sql`SELECT 1 AS one`)).toEqual([{ one: 1 }])
+    expect(await small.shared('one', request()).query(sql`SELECT 1 AS one`)).toEqual([{ one: 1 }])
   })
 
   test('is told nothing by whom a session comes too late for', async () => {
     const small = database.open({ withinMs: 1_000, sessions: 2 })
-    const one = small.shared('one', new AbortController().signal)
+    const one = small.shared('one', request())
     const released = Promise.withResolvers<void>()
     const held = small.exclusively('held', () => released.promise)
     await expect.poll(() => small.load.open - small.load.idle).toBe(1)
@@ -186,9 +188,61 @@ describe('a database that cannot be asked', () => {
     released.resolve()
     await held
     expect(await late).toBeInstanceOf(StoreUnavailable)
-    // Each session is as good as before, and nothing was done.
-    expect(small.load.open).toBe(2)
+    // Each session is as good as before, nobody has it, and nothing was done.
+    await expect.poll(() => small.load).toMatchObject({ open: 2, idle: 2, waiting: 0 })
     expect(await things()).not.toContain(9)
+  })
+
+  test('is one when a session is still waited for after one’s own turn, and no later', async () => {
+    const small = database.open({ withinMs: 2_000, sessions: 2 })
+    const one = small.shared('one', request())
+    const released = Promise.withResolvers<void>()
+    const held = small.exclusively('held', () => released.promise)
+    await expect.poll(() => small.load.open - small.load.idle).toBe(1)
+    const first = one.query(sql`SELECT pg_sleep(1.5)`)
+    const between = small.exclusively('between', () => released.promise)
+    const began = performance.now()
+    const failure = await failureOf(one.query(sql`SELECT 1`))
+    expect(performance.now() - began).toBeLessThan(3_000)
+    expect(failure).toBeInstanceOf(StoreUnavailable)
+    released.resolve()
+    await Promise.all([first, held, between])
+  })
+
+  test('is one for a request that has waited for it as long as it may, whatever each statement took', async () => {
+    const session = database.open({ withinMs: 10_000 })
+    const patient = session.patiently(new Patience(1_000))
+    const ask = () => patient.query(sql`SELECT pg_sleep(0.7)`)
+    expect(await failureOf(ask())).toBeUndefined()
+    expect(await failureOf(ask())).toBeInstanceOf(StoreUnavailable)
+    expect(await failureOf(patient.transaction(async () => {}))).toBeInstanceOf(StoreUnavailable)
+    // Another one is another one's.
+    expect(await failureOf(session.patiently(new Patience(10_000)).query(sql`SELECT pg_sleep(0.7)`))).toBeUndefined()
+    const shared = { ...request(), patience: new Patience(1_000) }
+    const asked = () => session.shared('one', shared).query(sql`SELECT pg_sleep(0.7)`)
+    expect([await failureOf(asked()), await failureOf(asked())]).toEqual([undefined, expect.any(StoreUnavailable)])
+  })
+
+  test('is one for a request whose patience is over before it has its turn', async () => {
+    const small = database.open({ withinMs: 10_000, sessions: 4 })
+    const first = small.shared('one', request()).query(sql`SELECT pg_sleep(2)`)
+    const began = performance.now()
+    const second = small.shared('one', { ...request(), patience: new Patience(300) }).query(sql`SELECT 1`)
+    expect(await failureOf(second)).toBeInstanceOf(StoreUnavailable)
+    expect(performance.now() - began).toBeLessThan(1_500)
+    await first
+    expect(await small.shared('one', request()).query(sql`SELECT 1 AS one`)).toEqual([{ one: 1 }])
+  })
+
+  test('is one for a request whose patience is over before there is a session', async () => {
+    const small = database.open({ withinMs: 10_000, sessions: 1 })
+    const first = small.query(sql`SELECT pg_sleep(2)`)
+    const began = performance.now()
+    const ask = () => failureOf(small.patiently(new Patience(300)).query(sql`SELECT 1`))
+    for (const failure of await Promise.all([ask(), ask()])) expect(failure).toBeInstanceOf(StoreUnavailable)
+    expect(performance.now() - began).toBeLessThan(1_500)
+    await first
+    expect(await small.query(sql`SELECT 1 AS one`)).toEqual([{ one: 1 }])
   })
 
   test('is one whose statement waits for a lock, and the server stops waiting, too', async () => {

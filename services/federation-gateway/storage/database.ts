@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { Places } from '../places.ts'
+import type { Patience } from './patience.ts'
 import type { Statement } from './statement.ts'
 import { isUnavailable, StoreUnavailable, stateOf } from './unavailable.ts'
 
@@ -7,6 +8,11 @@ import { isUnavailable, StoreUnavailable, stateOf } from './unavailable.ts'
 export interface Session {
   /** @throws StoreUnavailable */
   query<Row extends object>(statement: Statement): Promise<Row[]>
+}
+
+/** What is asked one statement after the other, or as a whole. */
+export interface Asking extends Session {
+  transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result>
 }
 
 export interface DatabaseOptions {
@@ -33,7 +39,7 @@ const types = new pg.TypeOverrides()
 types.setTypeParser(pg.types.builtins.INT8, Number)
 
 /** A pool of sessions at one database. It keeps no answers. */
-export class Database implements Session, AsyncDisposable {
+export class Database implements Asking, AsyncDisposable {
   readonly #pool: pg.Pool
   readonly #withinMs: number
   readonly #shares: Places
@@ -70,29 +76,45 @@ export class Database implements Session, AsyncDisposable {
   }
 
   query<Row extends object>(statement: Statement): Promise<Row[]> {
-    return this.#within((say) => say(statement)) as Promise<Row[]>
+    return this.#query(statement, this.#end())
+  }
+
+  /** The same for one request, which waits for all that it asks no longer than it has patience. */
+  patiently(patience: Patience): Asking {
+    return {
+      query: (statement) => patience.during(() => this.#query(statement, this.#end(patience))),
+      transaction: (work) => patience.during(() => this.#transaction(work, this.#end(patience))),
+    }
   }
 
   /**
-   * For one of many, so that none of them keeps out the others: beyond its share it waits for itself, as everybody does for a session, but
-   * not for whom nobody waits any more.
+   * For a request of one of many, so that none of them keeps out the others: beyond its share it waits for itself, as everybody does for a
+   * session, but not for whom nobody waits any more.
    */
-  shared(key: string, signal: AbortSignal): Session {
+  shared(key: string, { signal, patience }: { readonly signal: AbortSignal; readonly patience: Patience }): Session {
     return {
       query: <Row extends object>(statement: Statement) => {
-        const end = this.#end()
+        const end = this.#end(patience)
         const ask = () => {
           signal.throwIfAborted()
-          return this.#within((say) => say(statement), end) as Promise<Row[]>
+          return this.#query<Row>(statement, end)
         }
-        return this.#shares.with(key, ask)
+        return patience.during(() => this.#inTime(end, this.#shares.with(key, ask)))
       },
     }
   }
 
   /** What is done in `work` is done as a whole, or not at all: a failure, or `undo`, takes everything back. */
   transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
-    return this.#within(async (say) => {
+    return this.#transaction(work, this.#end())
+  }
+
+  #query<Row extends object>(statement: Statement, end: number): Promise<Row[]> {
+    return this.#within(end, (say) => say(statement)) as Promise<Row[]>
+  }
+
+  #transaction<Result>(work: (session: Session) => Promise<Result>, end: number): Promise<Result> {
+    return this.#within(end, async (say) => {
       await say({ text: 'BEGIN', values: [] })
       try {
         const result = await work({ query: say as Session['query'] })
@@ -147,18 +169,48 @@ export class Database implements Session, AsyncDisposable {
     return this.#pool.end()
   }
 
-  #end(): number {
-    return this.#withinMs === 0 ? Number.POSITIVE_INFINITY : performance.now() + this.#withinMs
+  #end(patience?: Patience): number {
+    const end = this.#withinMs === 0 ? Number.POSITIVE_INFINITY : performance.now() + this.#withinMs
+    return patience === undefined ? end : Math.min(end, patience.end)
   }
 
-  async #within<Result>(work: (say: Say) => Promise<Result>, end = this.#end()): Promise<Result> {
-    const demandTime = (): void => {
-      if (performance.now() >= end) throw this.#told(new Error('no session in time'))
-    }
-    demandTime()
-    const client = await this.#pool.connect().catch((cause: unknown) => {
+  /** A session no later than `end`: the pool waits from when it is asked, and does not know for how long others have waited before. */
+  async #session(end: number): Promise<pg.PoolClient> {
+    const connecting = this.#pool.connect().catch((cause: unknown) => {
       throw this.#told(cause)
     })
+    try {
+      const client = await this.#inTime(end, connecting)
+      // Nobody is told what comes of a statement that is said too late.
+      if (performance.now() >= end) throw this.#late()
+      return client
+    } catch (failure) {
+      // One that comes all the same is for the next one.
+      connecting.then(
+        (client) => client.release(),
+        () => {},
+      )
+      throw failure
+    }
+  }
+
+  /** What has not come by `end` is waited for no longer. */
+  async #inTime<Value>(end: number, coming: Promise<Value>): Promise<Value> {
+    const left = end - performance.now()
+    if (!Number.isFinite(left)) return coming
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(this.#late()), Math.max(0, left))
+    })
+    return Promise.race([coming, late]).finally(() => clearTimeout(timer))
+  }
+
+  #late(): unknown {
+    return this.#told(new Error('no session in time'))
+  }
+
+  async #within<Result>(end: number, work: (say: Say) => Promise<Result>): Promise<Result> {
+    const client = await this.#session(end)
     let broken = false
     const say: Say = async ({ text, values }) => {
       const left = Math.max(1, Math.ceil(end - performance.now()))
@@ -173,8 +225,6 @@ export class Database implements Session, AsyncDisposable {
       }
     }
     try {
-      // A session is waited for after one's own turn, too: nobody is told what comes of a statement that is said too late.
-      demandTime()
       return await work(say)
     } finally {
       client.release(broken)

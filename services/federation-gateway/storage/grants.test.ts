@@ -296,13 +296,10 @@ describe('an activation', () => {
     expect(await readAudit(database.app, { limit: 10 })).toMatchObject([{ requestId: audit.requestId }])
     expect(await wasKeyUsed(database.app, leaf.spkiSha256)).toBe(true)
     expect(await outbox()).toEqual([])
-    // As the federation listener asks for it.
-    const store: Pick<AdmissionStore, 'admission'> = {
-      admission: (presented) => findAdmission(database.app, presented),
-    }
     const { x5t, serial } = leaf
     const named = { x5t, serial, commonName: 'peer.test', grantId: grant.grantId, subjectUserId: tenant.alice }
-    const found = await store.admission(named)
+    // As the federation listener asks for it.
+    const found: Awaited<ReturnType<AdmissionStore['admission']>> = await findAdmission(database.app, named)
     const rights = { tenantId: grant.tenantId, userId: tenant.alice, deniedResources: [], sharePersonal: true }
     expect(found.registered).toEqual({ grantId: grant.grantId, x5t: leaf.x5t, status: 'issued', supersededAt: null })
     expect(found.grant).toMatchObject({

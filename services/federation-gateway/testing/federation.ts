@@ -122,7 +122,7 @@ export async function lend(site: Site, changes: Partial<FederationListenerOption
     ...{ host: '127.0.0.1', port: 0, names: ['localhost'], node: 'gateway-b', material: site.material },
     policy: { provisioner: { name: PROVISIONER.name, kids: new Set([PROVISIONER.kid]) }, oids: OIDS },
     ...{ overlapSeconds: 60, records, log: { info: say, warn: say, error: say } },
-    store: { admission: (presented) => store.admission(presented), accepted: (...given) => store.accepted(...given) },
+    store: { admission: (...given) => store.admission(...given), accepted: (...given) => store.accepted(...given) },
     verbs: {
       list: (...given) => verbs.list(...given),
       get: (...given) => verbs.get(...given),

@@ -13,13 +13,20 @@ export interface PublicSite extends AsyncDisposable {
   call(method: string, path: string, asking?: Omit<Asking, 'method'> & { readonly token?: string }): Promise<Answer>
 }
 
-export async function openPublic(site: Site, routes: readonly PublicRoute[]): Promise<PublicSite> {
+/** Far more than a busy machine takes. */
+const STORE_MS = 9_000
+
+export async function openPublic(
+  site: Site,
+  routes: readonly PublicRoute[],
+  { storeMs = STORE_MS } = {},
+): Promise<PublicSite> {
   const [decisions, events]: [Decision[], string[]] = [[], []]
   const say = (event: string) => void events.push(event)
   const records = new Records({ record: (decision) => void decisions.push(decision), close() {} }, { error: say })
   const listener = createPublicListener({
     ...{ host: '127.0.0.1', port: 0, names: ['localhost'], node: 'gateway-b', material: site.material, records },
-    ...{ log: { info: say, warn: say, error: say }, notReady: () => undefined, list: () => undefined, routes },
+    ...{ log: { info: say, warn: say, error: say }, notReady: () => undefined, list: () => undefined, routes, storeMs },
   })
   await listener.listen()
   const base = `https://localhost:${(listener.server.address() as AddressInfo).port}`
