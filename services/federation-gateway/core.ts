@@ -4,7 +4,7 @@ import { hashOfToken } from './enrolment/token.ts'
 import { Cursors } from './lending/cursors.ts'
 import { Records } from './listeners/records.ts'
 import { Keyring } from './sealing/keyring.ts'
-import { type Prepared, recordPin } from './start/prepare.ts'
+import { type Prepared, recordPin, refuseLate } from './start/prepare.ts'
 import { AuditWriter } from './storage/audit/writer.ts'
 import { setBootstrapToken } from './storage/bearer-tokens.ts'
 import { Database } from './storage/database.ts'
@@ -43,7 +43,7 @@ export async function openCore(prepared: Prepared, log: Log): Promise<Core> {
     name: `${nodeName(configuration)}/${configuration.unit}`,
     capacity: configuration.audit.queue,
     onRejected: (requestId, failure) => log.error('audit-row-rejected', { requestId, ...failureFields(failure) }),
-  })
+  }).catch((failure: unknown) => refuseLate(prepared, failure))
   return {
     ...{ database, audit, log },
     tracing: await tracingFor(configuration, log),

@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto'
-import { readFileSync, renameSync } from 'node:fs'
+import { chmodSync, chownSync, readdirSync, readFileSync, renameSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { spawnService } from '../shared/testing/service-process.ts'
 import { program } from './config.ts'
 import { discard, prepare, recordPin } from './start/prepare.ts'
 import { type AuditRow, readAudit } from './storage/audit/rows.ts'
+import { positionKey } from './storage/audit/writer.ts'
 import { findBearer } from './storage/bearer-tokens.ts'
+import { setSetting } from './storage/settings.ts'
 import { sql } from './storage/statement.ts'
 import { type Cluster, startCluster, type TestDatabase } from './storage/testing/cluster.ts'
 import { makeGrant, makeTenant, type TestGrant, type TestTenant } from './storage/testing/tenant.ts'
@@ -27,6 +31,11 @@ beforeAll(async () => {
   cluster = await startCluster()
 }, 120_000)
 afterAll(() => cluster[Symbol.asyncDispose]())
+
+/** As root every file can be read. */
+const isRoot = process.getuid?.() === 0
+const nobody = 65_534
+const as = isRoot ? { uid: nobody, gid: nobody } : {}
 
 const V1 = '/api/federation/v1'
 
@@ -238,6 +247,29 @@ describe('its commands', () => {
     const broken = site.put('broken.json', JSON.stringify({ tenants: [{ ...tenants[0], rows: 'marker' }] }))
     const refused = await runGateway(site, ['import', broken])
     expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/seed_unusable: .*tenants\.0/)])
+  })
+
+  test('a renamed log that it cannot read ends the start, and may be told by which of them', async () => {
+    expect((await runGateway(site, ['migrate'])).code).toBe(0)
+    // The last one that was stored is in no file that can be read.
+    await setSetting(database.app, positionKey(`gateway-b/gateway`), { head: 'a'.repeat(64), offset: 0 })
+    const renamed = site.put('decisions.jsonl.1', '{}\n')
+    const start = async () => {
+      const service = spawnService('federation-gateway', site.folder, site.configuration, ['start'], as)
+      if (isRoot)
+        for (const name of ['', ...readdirSync(site.folder)]) chownSync(join(site.folder, name), nobody, nobody)
+      return service
+    }
+    chmodSync(renamed, 0)
+    await using refused = await start()
+    expect([await refused.exited, refused.stderr()]).toEqual([
+      78,
+      `gateway: config_invalid: ${renamed}, beside decisionLog ${site.configuration.decisionLog}, cannot be read (EACCES), and the audit may miss what it says; let this user read it, or move it elsewhere\n`,
+    ])
+    expect(site.decisions()).toMatchObject([{ guard: 'start.config', reason: 'config_invalid', layer: 'start-up' }])
+    chmodSync(renamed, 0o600)
+    await using started = await start()
+    await expect.poll(() => started.stderr(), { timeout: 40_000 }).toContain('"started"')
   })
 
   test('an address that is taken is told as a mistake in the configuration, of either listener', async () => {

@@ -1,3 +1,4 @@
+import { StartFailure } from '../../shared/start-failure.ts'
 import { nodeName } from '../config.ts'
 import { LogFiles, type LogPosition } from '../storage/audit/log-file.ts'
 import type { AuditState } from '../storage/audit/writer.ts'
@@ -38,6 +39,8 @@ async function lagOfLog(examined: Examined): Promise<Finding> {
   try {
     log = new LogFiles(decisionLog, noted)
   } catch (cause) {
+    if (cause instanceof StartFailure)
+      return fail(cause.message, 'run this as the user of the gateway, who must read it')
     const { code } = cause as NodeJS.ErrnoException
     if (code === 'ENOENT') return notMade(`${decisionLog} is not there before the first start`)
     return fail(`${decisionLog} cannot be read (${code})`, 'run this as the user of the gateway')

@@ -8,7 +8,7 @@ import { Database } from '../storage/database.ts'
 import { EmbeddedFailed, type EmbeddedServer, startEmbedded } from '../storage/embedded.ts'
 import { recordedRootPin, rootPin } from '../storage/settings.ts'
 import { findStore, startStore } from '../storage/start-check.ts'
-import { type PinnedCa, type Secrets, START_GUARDS, type Start, startCa, startTls } from './guards.ts'
+import { type PinnedCa, type Secrets, START_GUARDS, type Start, startCa, startConfig, startTls } from './guards.ts'
 
 /** What a gateway serves by, read and found good. */
 export interface Prepared {
@@ -44,6 +44,14 @@ export async function prepare(configuration: Configuration): Promise<Prepared> {
     await discard({ decisions, embedded })
     throw failure
   }
+}
+
+/** What is found wrong once there is a database is on record as what the guards find. @throws what it was given */
+export function refuseLate({ configuration, decisions }: Prepared, failure: unknown): never {
+  if (failure instanceof StartFailure) {
+    decisions.record(refusedStart({ guard: startConfig.id, reason: failure.reason, target: nodeName(configuration) }))
+  }
+  throw failure
 }
 
 /** What a start that comes to nothing leaves. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { closeSync, fstatSync, openSync, read, readdirSync, readSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import { StartFailure } from '../../../shared/start-failure.ts'
 import { auditRowOfLine } from './decision.ts'
 import type { AuditRow } from './rows.ts'
 
@@ -39,7 +40,7 @@ export class LogFiles implements Disposable {
     this.#path = path
     const current = openSync(path, 'r')
     const isCurrent = noted === undefined || noted.head === headOf(current)
-    const [first = current, ...later] = isCurrent ? [] : renamedSince(path, noted.head)
+    const [first = current, ...later] = isCurrent ? [] : renamedSince(realpathSync(path), noted.head)
     for (const handle of first === current ? [current] : [first, ...later, current]) this.#add(handle)
     const isThere = noted?.head === headOf(first) && noted.offset <= fstatSync(first).size
     this.from = isThere ? noted.offset : 0
@@ -103,16 +104,47 @@ function headOf(handle: number): string {
 }
 
 /** Of the files beside a log whose names begin with its own: the one with this first record, and those that were written to after it. */
-function renamedSince(path: string, head: string): number[] {
-  const real = realpathSync(path)
-  const others = readdirSync(dirname(real), { withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.startsWith(basename(real)) && entry.name !== basename(real))
-    .map(({ name }) => openSync(join(dirname(real), name), 'r'))
-    .sort((one, other) => fstatSync(one).mtimeMs - fstatSync(other).mtimeMs)
-  const first = head === '' ? -1 : others.findIndex((handle) => headOf(handle) === head)
-  const before = first < 0 ? others : others.slice(0, first)
-  for (const handle of before) closeSync(handle)
-  return others.slice(before.length)
+function renamedSince(log: string, head: string): number[] {
+  const others = filesBeside(log).flatMap((file) => openBeside(log, file))
+  const first = head === '' ? undefined : others.find((handle) => headOf(handle) === head)
+  const later = first === undefined ? [] : writtenSince(first, others)
+  for (const handle of others) if (handle !== first && !later.includes(handle)) closeSync(handle)
+  return first === undefined ? [] : [first, ...later]
+}
+
+/** Files beside a log whose names begin with its own, as those do under which it was renamed. */
+function filesBeside(log: string): string[] {
+  const [folder, own] = [dirname(log), basename(log)]
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.startsWith(own) && entry.name !== own)
+    .map(({ name }) => join(folder, name))
+}
+
+/** None where it has another name by now, or is gone. @throws StartFailure: what it says of requests would be missed without a word */
+function openBeside(log: string, file: string): number[] {
+  try {
+    return [openSync(file, 'r')]
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'ENOENT') return []
+    throw new StartFailure(
+      'config_invalid',
+      `${file}, beside decisionLog ${log}, cannot be read (${code}), and the audit may miss what it says; let this user read it, or move it elsewhere`,
+      { cause },
+    )
+  }
+}
+
+/** The others that were written to later than one, or at the same moment as the clock of files has it; the oldest first. */
+function writtenSince(one: number, others: readonly number[]): number[] {
+  const since = writtenAt(one)
+  return others
+    .filter((handle) => handle !== one && writtenAt(handle) >= since)
+    .sort((first, second) => Number(writtenAt(first) - writtenAt(second)))
+}
+
+function writtenAt(handle: number): bigint {
+  return fstatSync(handle, { bigint: true }).mtimeNs
 }
 
 const readAt = promisify(read)
