@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto'
-import { appendFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { createHash, randomBytes } from 'node:crypto'
+import { appendFileSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -321,6 +321,51 @@ describe('the writer', () => {
       for (const to of [1, 2, 3]) await rm(`${file}.${to}`)
       await settled(() => expect(writer.state).toMatchObject({ queued: 0, isBehind: false, refilled: 850 }))
       expect((await rowsIn()).toSorted()).toEqual(asked.toSorted())
+    })
+
+    /** Renamed before its record, which begins another one, and again before anybody looks. */
+    const askBetween = (writer: AuditWriter) => {
+      const decided = decision()
+      const entry = writer.open(decided.requestId)
+      rotate(1)
+      log.record(decided)
+      rotate(2)
+      entry.settle(auditRowOf(decided, new Date().toISOString(), { bytesOut: 7 }))
+      return decided.requestId
+    }
+
+    test.each([
+      ['and there is none yet that has its name', 0],
+      ['and another one is begun', 2],
+    ])('twice between two requests finds again what stands in the file between, %s', async (_, later) => {
+      // What was there before is none of it.
+      writeFileSync(`${file}.9`, `${JSON.stringify({ ts: '2026-01-31T09:00:00.000Z', ...decision() })}\n`)
+      utimesSync(`${file}.9`, 1, 1)
+      const writer = await start({ capacity: 1 })
+      const asked = [ask(writer), askBetween(writer)]
+      for (let at = 0; at < later; at++) asked.push(ask(writer))
+      expect(writer.state).toMatchObject({ queued: 1, dropped: 1 + later })
+      await settled(() => expect(writer.state).toMatchObject({ queued: 0, isBehind: false, refilled: 1 + later }))
+      expect((await rowsIn()).toSorted()).toEqual(asked.toSorted())
+      asked.push(ask(writer))
+      await settled(async () => expect(await rowsIn()).toHaveLength(asked.length))
+      await writer.close()
+      const [first] = readFileSync(file, 'utf8').split('\n') as [string]
+      const head = createHash('sha256').update(first).digest('hex')
+      expect(await noted()).toEqual({ head, offset: statSync(file).size })
+    })
+
+    test('twice between two requests of a process that was killed is found by the next one', async () => {
+      let isKilled = false
+      const dying: Session = { query: (asked) => (isKilled ? unknown() : database.app.query(asked)) }
+      const first = await start({ session: dying })
+      const stored = ask(first)
+      await settled(async () => expect((await noted())?.offset).toBe(statSync(file).size))
+      isKilled = true
+      const lost = [askBetween(first), ask(first)]
+      const second = await start()
+      await settled(() => expect(second.state.isBehind).toBe(false))
+      expect((await rowsIn()).toSorted()).toEqual([stored, ...lost].toSorted())
     })
 
     test('that was killed is followed by one that finds the file where its place is, and what came after', async () => {

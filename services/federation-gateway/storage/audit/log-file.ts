@@ -1,5 +1,15 @@
 import { createHash } from 'node:crypto'
-import { closeSync, fstatSync, openSync, read, readdirSync, readSync, realpathSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  fstatSync,
+  openSync,
+  read,
+  readdirSync,
+  readSync,
+  realpathSync,
+  type Stats,
+  statSync,
+} from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { StartFailure } from '../../../shared/start-failure.ts'
@@ -31,6 +41,8 @@ const LONGEST_RECORD = 65_536
  */
 export class LogFiles implements Disposable {
   readonly #path: string
+  /** The same, where that is a link. */
+  readonly #real: string
   readonly #parts: Part[] = []
   /** The place that it was opened at; the beginning where there is none, or where it is in a file that is not there any more. */
   readonly from: number
@@ -39,8 +51,9 @@ export class LogFiles implements Disposable {
   constructor(path: string, noted?: LogPosition) {
     this.#path = path
     const current = openSync(path, 'r')
+    this.#real = realpathSync(path)
     const isCurrent = noted === undefined || noted.head === headOf(current)
-    const [first = current, ...later] = isCurrent ? [] : renamedSince(realpathSync(path), noted.head)
+    const [first = current, ...later] = isCurrent ? [] : renamedSince(this.#real, noted.head)
     for (const handle of first === current ? [current] : [first, ...later, current]) this.#add(handle)
     const isThere = noted?.head === headOf(first) && noted.offset <= fstatSync(first).size
     this.from = isThere ? noted.offset : 0
@@ -48,16 +61,11 @@ export class LogFiles implements Disposable {
 
   /** Where the next record will be, or before it. */
   get end(): number {
-    const { handle, dev, ino, base } = this.#parts.at(-1)!
-    try {
-      const here = statSync(this.#path)
-      if (here.ino === ino && here.dev === dev) return base + here.size
-      this.#add(openSync(this.#path, 'r'))
-    } catch {
-      // It was renamed. Where there is no other one yet, the next record begins it, or fails as this did, and is nowhere.
-      return base + fstatSync(handle).size
-    }
-    return this.end
+    const here = this.#here()
+    if (here !== undefined && this.#isOf(this.#parts.at(-1)!, here)) return this.#parts.at(-1)!.base + here.size
+    this.#follow()
+    const { handle, base } = this.#parts.at(-1)!
+    return base + fstatSync(handle).size
   }
 
   /** Rows of the records between two places, some at a time. A line that is torn is none: nobody got an answer for it. */
@@ -86,6 +94,35 @@ export class LogFiles implements Disposable {
 
   [Symbol.dispose](): void {
     for (const { handle } of this.#parts.splice(0)) closeSync(handle)
+  }
+
+  /** What has the name now; nothing where it was renamed, and there is no other one yet. */
+  #here(): Stats | undefined {
+    try {
+      return statSync(this.#path)
+    } catch {
+      // The next record begins it, or fails as this did, and is nowhere.
+      return undefined
+    }
+  }
+
+  #isOf(part: Part, { dev, ino }: Stats): boolean {
+    return part.ino === ino && part.dev === dev
+  }
+
+  /** Goes on with the file that has the name now. It may have been renamed more than once since anybody looked: those between come first. */
+  #follow(): void {
+    const last = this.#parts.at(-1)!.handle
+    // First of all: one that is renamed meanwhile is found twice, and not missed.
+    const current = openedNow([this.#path])
+    const beside = openedNow(filesNow(this.#real))
+    for (const handle of [...writtenSince(last, beside), ...current]) {
+      const file = fstatSync(handle)
+      const isKnown = this.#parts.some((part) => this.#isOf(part, file))
+      if (!isKnown) this.#add(handle)
+    }
+    for (const handle of [...beside, ...current])
+      if (!this.#parts.some((part) => part.handle === handle)) closeSync(handle)
   }
 
   #add(handle: number): void {
@@ -118,6 +155,25 @@ function filesBeside(log: string): string[] {
   return readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.startsWith(own) && entry.name !== own)
     .map(({ name }) => join(folder, name))
+}
+
+function filesNow(log: string): string[] {
+  try {
+    return filesBeside(log)
+  } catch {
+    return []
+  }
+}
+
+/** Those that are there, and can be read: whoever renames the log of a gateway that runs takes it away from nobody. */
+function openedNow(files: readonly string[]): number[] {
+  return files.flatMap((file) => {
+    try {
+      return [openSync(file, 'r')]
+    } catch {
+      return []
+    }
+  })
 }
 
 /** None where it has another name by now, or is gone. @throws StartFailure: what it says of requests would be missed without a word */
