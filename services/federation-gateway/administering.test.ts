@@ -10,6 +10,7 @@ import {
   NAME,
   type PeerLeaf,
   type RunningGateway,
+  runGateway,
   startGateway,
 } from './testing/gateway.ts'
 import { ADMIN_ROUTES, type AdminAction, type AdminAnswer, adminPath } from './wire/admin.ts'
@@ -44,8 +45,9 @@ afterAll(async () => {
   await cluster[Symbol.asyncDispose]()
 })
 
-function start(operator = 'o'.repeat(32)): Promise<RunningGateway> {
-  const admin = { operatorTokenFile: site.put('operator', operator) }
+/** `null`: without a file of it. */
+function start(operator: string | null = 'o'.repeat(32)): Promise<RunningGateway> {
+  const admin = operator === null ? {} : { operatorTokenFile: site.put('operator', operator) }
   return startGateway(site, { admin, rateLimit: { perGrant: 7 } })
 }
 
@@ -120,4 +122,28 @@ test('an operator token that was withdrawn opens nothing after a restart, and th
     expect(site.decisions().at(-1)?.reason).toBe(status === 401 ? 'bearer_withdrawn' : null)
     expect(/"event":"operator-token-withdrawn"/.test(gateway.stderr())).toBe(status === 401)
   }
+}, 60_000)
+
+test('an operator token outlives a start that is refused, and comes back after one without its file, which says so', async () => {
+  const token = 'p'.repeat(32)
+  const read = async () => {
+    const headers = { authorization: `Bearer ${token}` }
+    return (await gateway.public(adminPath('status:read'), { method: 'GET', headers })).status
+  }
+  const ended = () => /"event":"operator-token-ended"[^\n]*name its file again/.test(gateway.stderr())
+  const restart = async (operator: string | null) => {
+    await gateway[Symbol.asyncDispose]()
+    gateway = await start(operator)
+  }
+  await restart(token)
+  expect(await read()).toBe(200)
+  // The addresses of the first one are taken.
+  expect((await runGateway(site, ['start'])).code).toBe(78)
+  expect(await read()).toBe(200)
+  await restart(null)
+  expect([await read(), ended()]).toEqual([401, true])
+  await restart(null)
+  expect([await read(), ended()]).toEqual([401, false])
+  await restart(token)
+  expect([await read(), ended()]).toEqual([200, false])
 }, 60_000)

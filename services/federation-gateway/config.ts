@@ -91,7 +91,7 @@ const schema = z.strictObject({
       operatorTokenFile: file
         .optional()
         .describe(
-          'file (0600) with the operator token to begin with; one that is withdrawn, or replaced by another, stays so',
+          'file (0600) with the operator token to begin with; one that is withdrawn, or replaced by another, stays so, and one whose file is named no more counts again once it is',
         ),
     })
     .prefault({}),

@@ -6,7 +6,7 @@ import { Records } from './listeners/records.ts'
 import { Keyring } from './sealing/keyring.ts'
 import { type Prepared, recordPin, refuseLate } from './start/prepare.ts'
 import { AuditWriter } from './storage/audit/writer.ts'
-import { setBootstrapToken } from './storage/bearer-tokens.ts'
+import { admitBootstrapToken, endOtherBootstrapTokens } from './storage/bearer-tokens.ts'
 import { Database } from './storage/database.ts'
 import { databaseSalt } from './storage/settings.ts'
 import { type Tracing, untraced } from './tracing/tracing.ts'
@@ -28,14 +28,7 @@ export async function openCore(prepared: Prepared, log: Log): Promise<Core> {
   const { configuration, databaseUrl, secrets, decisions } = prepared
   const database = new Database({ url: databaseUrl, role: 'gateway_app' })
   await recordPin(database, prepared)
-  const { operatorToken, sealing } = secrets
-  if (!(await setBootstrapToken(database, operatorToken && hashOfToken(operatorToken)))) {
-    const { operatorTokenFile: file } = configuration.admin
-    log.warn('operator-token-withdrawn', {
-      file,
-      message: 'it stays withdrawn; put another one there, and start again',
-    })
-  }
+  const { sealing } = secrets
   const salt = await databaseSalt(database)
   const audit = await AuditWriter.start({
     session: database,
@@ -44,6 +37,7 @@ export async function openCore(prepared: Prepared, log: Log): Promise<Core> {
     capacity: configuration.audit.queue,
     onRejected: (requestId, failure) => log.error('audit-row-rejected', { requestId, ...failureFields(failure) }),
   }).catch((failure: unknown) => refuseLate(prepared, failure))
+  await admitOperator(prepared, { database, log })
   return {
     ...{ database, audit, log },
     tracing: await tracingFor(configuration, log),
@@ -52,6 +46,28 @@ export async function openCore(prepared: Prepared, log: Log): Promise<Core> {
     keyring: sealing && new Keyring({ ...sealing, salt }),
   }
 }
+
+/** Before anybody can ask: whoever hears that the gateway serves may use the token at once. */
+async function admitOperator({ configuration, secrets }: Prepared, { database, log }: Operators): Promise<void> {
+  const { operatorToken } = secrets
+  if (operatorToken === undefined || (await admitBootstrapToken(database, hashOfToken(operatorToken)))) return
+  const { operatorTokenFile: file } = configuration.admin
+  const message = 'it was withdrawn or replaced, and stays so; put another one there, and start again'
+  log.warn('operator-token-withdrawn', { file, message })
+}
+
+/** Once the gateway serves: a start that comes to nothing ends no token of one that does. */
+export async function endFormerOperators({ secrets }: Prepared, { database, log }: Operators): Promise<void> {
+  const { operatorToken } = secrets
+  if (!(await endOtherBootstrapTokens(database, operatorToken && hashOfToken(operatorToken)))) return
+  const message =
+    operatorToken === undefined
+      ? 'no admin.operatorTokenFile is configured any more; name its file again, and it counts again'
+      : 'another one is in admin.operatorTokenFile now; this one stays out of use'
+  log.warn('operator-token-ended', { message })
+}
+
+type Operators = Pick<Core, 'database' | 'log'>
 
 /** What keeps spans is loaded where somebody takes them, and nowhere else. */
 async function tracingFor({ otlpEndpoint, publicName }: Prepared['configuration'], log: Log): Promise<Tracing> {

@@ -6,7 +6,7 @@ import { administering } from './administering.ts'
 import { asking, createPeers } from './asking.ts'
 import { derInPem } from './certificates/pem.ts'
 import { nodeName } from './config.ts'
-import { type Core, closeCore, openCore } from './core.ts'
+import { type Core, closeCore, endFormerOperators, openCore } from './core.ts'
 import { createEnrolling } from './enrolling.ts'
 import { createCa, createFederating, type Federating, type FederatingOptions } from './federating.ts'
 import { lendingVerbs } from './lending/verbs.ts'
@@ -41,6 +41,7 @@ export async function startGateway(prepared: Prepared, log: Log): Promise<Runnin
   await peers?.start()
   await listener.listen()
   await federating?.start()
+  await endFormerOperators(prepared, core)
   const { configuration, databaseUrl } = prepared
   const { archiveAfterDays } = configuration.audit
   const sweeps = startSweeps({ database: core.database, databaseUrl, archiveAfterDays, log })

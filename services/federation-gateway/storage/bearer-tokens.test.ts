@@ -1,6 +1,13 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { makeToken } from '../enrolment/token.ts'
-import { findBearer, setBootstrapToken, storeAdminToken, storeUserToken, withdrawToken } from './bearer-tokens.ts'
+import {
+  admitBootstrapToken,
+  endOtherBootstrapTokens,
+  findBearer,
+  storeAdminToken,
+  storeUserToken,
+  withdrawToken,
+} from './bearer-tokens.ts'
 import { sql } from './statement.ts'
 import type { TestDatabase } from './testing/cluster.ts'
 import { databaseForEach } from './testing/for-each.ts'
@@ -52,28 +59,66 @@ test('a token is withdrawn by its own tenant alone', async () => {
   expect(await withdrawToken(database.app, { id: operator })).toBe(true)
 })
 
-test('the operator token of the configuration counts as long as it stands there', async () => {
-  const [first, second] = [hash(), hash()]
-  for (const start of ['first', 'second']) expect(await setBootstrapToken(database.app, first), start).toBe(true)
-  expect(await find(first)).toMatchObject({ kind: 'operator', withdrawnAt: null })
-  expect(await setBootstrapToken(database.app, second)).toBe(true)
-  expect(await find(first)).toMatchObject({ withdrawnAt: expect.any(Date) })
-  expect(await find(second)).toMatchObject({ withdrawnAt: null })
-  expect(await setBootstrapToken(database.app, undefined)).toBe(true)
-  expect(await find(second)).toMatchObject({ withdrawnAt: expect.any(Date) })
-})
+describe('the operator token of the configuration', () => {
+  /** As a gateway with this file starts: does it count, and did it end another one? */
+  const start = async (sha256?: string) => {
+    const counts = sha256 === undefined ? undefined : await admitBootstrapToken(database.app, sha256)
+    return { counts, ended: await endOtherBootstrapTokens(database.app, sha256) }
+  }
+  const counts = async (sha256: string) => (await find(sha256))?.withdrawnAt === null
 
-test('an operator token that was withdrawn stays so, whatever the configuration says', async () => {
-  const sha256 = hash()
-  await setBootstrapToken(database.app, sha256)
-  const { id } = (await find(sha256))!
-  expect(await withdrawToken(database.app, { id })).toBe(true)
-  const { withdrawnAt } = (await find(sha256))!
-  expect(withdrawnAt).toBeInstanceOf(Date)
-  expect(await setBootstrapToken(database.app, sha256)).toBe(false)
-  expect(await find(sha256)).toMatchObject({ withdrawnAt })
-  // Another one in its place is good.
-  expect(await setBootstrapToken(database.app, hash())).toBe(true)
+  test('counts as long as it stands there, and once it is replaced no more', async () => {
+    const [first, second] = [hash(), hash()]
+    for (const when of ['first', 'again']) expect(await start(first), when).toEqual({ counts: true, ended: false })
+    expect(await find(first)).toMatchObject({ kind: 'operator', withdrawnAt: null })
+    expect(await start(second)).toEqual({ counts: true, ended: true })
+    expect([await counts(first), await counts(second)]).toEqual([false, true])
+    expect(await start(first)).toEqual({ counts: false, ended: true })
+    expect([await counts(first), await counts(second)]).toEqual([false, false])
+  })
+
+  test('is set aside by a start without it, and comes back with its file', async () => {
+    const sha256 = hash()
+    await start(sha256)
+    expect(await start()).toEqual({ counts: undefined, ended: true })
+    expect(await counts(sha256)).toBe(false)
+    expect(await start()).toEqual({ counts: undefined, ended: false })
+    expect(await start(sha256)).toEqual({ counts: true, ended: false })
+    expect(await counts(sha256)).toBe(true)
+    // As well as before: another one in its place ends it.
+    await start(hash())
+    expect(await start(sha256)).toMatchObject({ counts: false })
+  })
+
+  test('is touched by no start that comes to nothing, and neither is the one of that start', async () => {
+    const [first, second] = [hash(), hash()]
+    await start(first)
+    expect(await admitBootstrapToken(database.app, second)).toBe(true)
+    expect([await counts(first), await counts(second)]).toEqual([true, true])
+    expect(await start(first)).toEqual({ counts: true, ended: true })
+    expect([await counts(first), await counts(second)]).toEqual([true, false])
+    expect(await start(second)).toEqual({ counts: true, ended: true })
+  })
+
+  test.each(['in use', 'set aside'])(
+    'that was withdrawn while it was %s stays so, whatever the configuration says',
+    async (was) => {
+      const sha256 = hash()
+      await start(sha256)
+      if (was === 'set aside') await start()
+      const { id } = (await find(sha256))!
+      expect(await withdrawToken(database.app, { id })).toBe(true)
+      const { withdrawnAt } = (await find(sha256))!
+      expect(withdrawnAt).toBeInstanceOf(Date)
+      expect(await start(sha256)).toEqual({ counts: false, ended: false })
+      expect(await find(sha256)).toMatchObject({ withdrawnAt })
+      // Another one in its place is good, and neither ends those that operators have made.
+      const made = hash()
+      await storeAdminToken(database.app, { name: 'ops', sha256: made, expiresAt: null })
+      expect(await start(hash())).toEqual({ counts: true, ended: false })
+      expect(await counts(made)).toBe(true)
+    },
+  )
 })
 
 test('users are of one name in a tenant; with one that is deleted go its tokens, and its name is free', async () => {

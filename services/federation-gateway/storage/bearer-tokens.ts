@@ -43,23 +43,35 @@ export async function storeAdminToken(
   return id
 }
 
+/** The operator token of the configuration, once a gateway has started with it. */
 const BOOTSTRAP = 'bootstrap'
+/** One of a start that is under way or came to nothing, or that stands in the configuration no more. It comes back with its file. */
+const SET_ASIDE = 'bootstrap, set aside'
 
-/**
- * The operator token of the configuration: what stands there now counts, and one that stood there before does no more. One that is withdrawn,
- * by this or by an administrator, stays so: false.
- */
-export async function setBootstrapToken(session: Session, sha256: string | undefined): Promise<boolean> {
-  await session.query(sql`
-    UPDATE admin_tokens SET withdrawn_at = now()
-    WHERE role = 'operator' AND name = ${BOOTSTRAP} AND withdrawn_at IS NULL
-      AND token_sha256 IS DISTINCT FROM ${sha256 ?? null}::text`)
-  if (sha256 === undefined) return true
+/** The operator token of the configuration counts from now on. False: it was withdrawn or replaced, and stays so. */
+export async function admitBootstrapToken(session: Session, sha256: string): Promise<boolean> {
   await session.query(sql`
     INSERT INTO admin_tokens (id, role, name, token_sha256)
-    VALUES (${crypto.randomUUID()}::uuid, 'operator', ${BOOTSTRAP}, ${sha256})
-    ON CONFLICT (token_sha256) DO NOTHING`)
+    VALUES (${crypto.randomUUID()}::uuid, 'operator', ${SET_ASIDE}, ${sha256})
+    ON CONFLICT (token_sha256) DO UPDATE SET withdrawn_at = NULL
+    WHERE admin_tokens.role = 'operator' AND admin_tokens.name = ${SET_ASIDE}`)
   return (await findBearer(session, sha256))?.withdrawnAt === null
+}
+
+/**
+ * Once a start has come to its end: whatever else stood in the configuration counts no more. One that is replaced stays out of use, and one
+ * in whose place there is none is set aside. Answers whether there was any.
+ */
+export async function endOtherBootstrapTokens(session: Session, sha256: string | undefined): Promise<boolean> {
+  await session.query(sql`
+    UPDATE admin_tokens SET name = ${BOOTSTRAP}
+    WHERE token_sha256 = ${sha256 ?? null} AND role = 'operator' AND name = ${SET_ASIDE} AND withdrawn_at IS NULL`)
+  const ended = await session.query(sql`
+    UPDATE admin_tokens SET withdrawn_at = now(),
+      name = CASE WHEN ${sha256 ?? null}::text IS NULL THEN ${SET_ASIDE} ELSE name END
+    WHERE role = 'operator' AND name IN (${BOOTSTRAP}, ${SET_ASIDE}) AND withdrawn_at IS NULL
+      AND token_sha256 IS DISTINCT FROM ${sha256 ?? null}::text RETURNING id`)
+  return ended.length > 0
 }
 
 /** Undefined: this tenant has no such user. */
@@ -91,7 +103,7 @@ export async function withdrawUserToken(
   return withdrawn.length > 0
 }
 
-/** Of this tenant, or of an operator where none is named. */
+/** Of this tenant, or of an operator where none is named. It stays so: also one that was set aside comes back no more. */
 export async function withdrawToken(
   session: Session,
   { tenantId, id }: { tenantId?: string; id: string },
@@ -99,7 +111,8 @@ export async function withdrawToken(
   const tenant = tenantId ?? null
   const withdrawn = await session.query(sql`
     WITH admin AS (
-      UPDATE admin_tokens SET withdrawn_at = coalesce(withdrawn_at, now())
+      UPDATE admin_tokens SET withdrawn_at = coalesce(withdrawn_at, now()),
+        name = CASE WHEN role = 'operator' AND name = ${SET_ASIDE} THEN ${BOOTSTRAP} ELSE name END
       WHERE id = ${id}::uuid AND tenant_id IS NOT DISTINCT FROM ${tenant}::uuid RETURNING id
     ), own AS (
       UPDATE user_tokens SET withdrawn_at = coalesce(withdrawn_at, now())
