@@ -1,5 +1,5 @@
 import '../shared/testing/loopback-names.ts'
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect, jwtAuthenticator, type NatsConnection, tokenAuthenticator } from '@nats-io/transport-node'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
@@ -310,6 +310,11 @@ test.each<[string, () => object, RegExp]>([
   ['plaintext', () => ({ server: site.broker.server.replace('tls:', 'nats:') }), /endpoint_plaintext: server/],
   ['no setup', () => ({ setupFile: '/nowhere' }), /config_invalid: \/nowhere cannot be read/],
   ['a key of another setup', () => ({ keysDir: otherKeys() }), /config_invalid: .*response\.nk is not the key A/],
+  [
+    'a key of its certificate that others can read',
+    () => ({ tls: withOpenKey() }),
+    /config_invalid: .*open\.key .*0600/,
+  ],
   ['no issuer', () => ({ auth: {} }), /config_invalid: .*auth\.issuer/],
 ])('with %s it does not start', async (_, change, expected) => {
   const { exited, stderr } = spawnService('auth-callout', site.broker.folder, { ...configuration, ...change() })
@@ -318,6 +323,14 @@ test.each<[string, () => object, RegExp]>([
   expect(stderr().trimEnd().split('\n')).toHaveLength(1)
   expect(stderr()).toMatch(expected)
 })
+
+function withOpenKey(): object {
+  const key = join(site.broker.folder, 'open.key')
+  const tls = configuration.tls as { key: string }
+  copyFileSync(tls.key, key)
+  chmodSync(key, 0o604)
+  return { ...tls, key }
+}
 
 async function minted(claims: object): Promise<Login> {
   return { token: await site.token('host-1', identity, claims) }

@@ -37,7 +37,7 @@ export const configurationSchema = z
       .prefault({}),
     tls: z.strictObject({
       cert: path.describe('PEM file: own certificate, then intermediates'),
-      key: path.describe('PEM file: its private key'),
+      key: path.describe('PEM file (0600): its private key'),
       ca: path.describe('PEM file: root of the own trust domain'),
     }),
     trustDomain: name.describe('name of the own trust domain'),

@@ -92,6 +92,11 @@ const wrong: [string, (config: Loose) => void, RegExp][] = [
   ['tls.cert absent', (c) => (c.tls.cert = '/nowhere/cert.pem'), /certificate \/nowhere\/cert\.pem cannot be read/],
   ['tls.cert without certificate', (c) => (c.tls.cert = file('empty.pem', '')), /holds no certificate/],
   ['tls.key of another certificate', (c) => (c.tls.key = bench.nodeB.keyFile), /is not the key of the certificate/],
+  [
+    'tls.key that others can read',
+    (c) => (c.tls.key = file('open.key', readFileSync(c.tls.key, 'utf8'), 0o644)),
+    /private key \S+open\.key can be read by others; make it 0600/,
+  ],
   ['tls.ca absent', (c) => (c.tls.ca = '/nowhere/ca.pem'), /trust anchor \/nowhere\/ca\.pem cannot be read/],
   ['tls.ca empty', (c) => (c.tls.ca = file('empty-ca.pem', '')), /holds no certificate/],
   ['tls.ca that is a key', (c) => (c.tls.ca = bench.nodeB.keyFile), /holds no certificate/],

@@ -1,5 +1,6 @@
 import '../shared/testing/loopback-names.ts'
 import { chmodSync, copyFileSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
@@ -218,6 +219,11 @@ test.each<[string, (configuration: AgentConfiguration) => object, RegExp]>([
   ['plaintext', ({ server }) => ({ server: String(server).replace('tls:', 'nats:') }), /endpoint_plaintext: server/],
   ['no credentials', () => ({ credsDir: '/nowhere' }), /folder_owner_invalid: \/nowhere/],
   ['open credentials', ({ credsDir }) => ({ credsDir: opened(credsDir) }), /folder_mode_invalid: /],
+  [
+    'a key of its certificate that others can read',
+    ({ tls }) => ({ tls: withOpenKey(tls as OwnFiles) }),
+    /open\.key .*0600/,
+  ],
   ['a name that is no token of a subject', () => ({ node: 'host.1' }), /config_invalid: .*node: must be/],
 ])('with %s it does not start', async (_, change, expected) => {
   const { identity: _identity, ...configuration } = await site.agent('host-1')
@@ -229,6 +235,19 @@ test.each<[string, (configuration: AgentConfiguration) => object, RegExp]>([
   expect(stderr().trimEnd().split('\n')).toHaveLength(1)
   expect(stderr()).toMatch(expected)
 })
+
+interface OwnFiles {
+  readonly cert: string
+  readonly key: string
+  readonly ca: string
+}
+
+function withOpenKey(own: OwnFiles): OwnFiles {
+  const key = join(site.broker.folder, 'open.key')
+  copyFileSync(own.key, key)
+  chmodSync(key, 0o604)
+  return { ...own, key }
+}
 
 function opened(folder: string): string {
   chmodSync(folder, 0o755)

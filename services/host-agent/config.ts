@@ -14,7 +14,7 @@ const schema = z.strictObject({
   server: brokerServer,
   tls: z.strictObject({
     cert: file.describe('PEM file: leaf, then intermediates; watched.'),
-    key: file.describe('PEM file with its key.'),
+    key: file.describe('PEM file (0600) with its key.'),
     ca: file.describe('PEM file with the roots of the broker.'),
   }),
   localAddress,

@@ -97,7 +97,7 @@ const messaging = z.strictObject({
   server: brokerServer,
   ca: file.optional().describe('PEM file with the roots of the broker. Default: trustDomain.ca.'),
   cert: file.optional().describe('PEM file: our certificate for the broker. Default: tls.cert.'),
-  key: file.optional().describe('PEM file with its key. Default: tls.key.'),
+  key: file.optional().describe('PEM file (0600) with its key. Default: tls.key.'),
   localAddress,
   credsDir: file.describe('Folder (0700) in which credentials were installed; watched.'),
   connectTimeoutMs: z.int().min(100).max(60_000).default(2_000).describe('For one attempt, in ms.'),
@@ -129,7 +129,7 @@ const schema = z
       .prefault({}),
     tls: z.strictObject({
       cert: file.describe('PEM file: leaf, then intermediates.'),
-      key: file.describe('PEM file with its key.'),
+      key: file.describe('PEM file (0600) with its key.'),
       renewUrl: httpsUrl
         .optional()
         .describe(

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
@@ -145,9 +145,15 @@ test('without a section there is nothing to do, and the sections are named', asy
   )
 })
 
-test('a key of another certificate, and a token file that others can read', async () => {
+test('a key of another certificate, and a key and a token file that others can read', async () => {
   const good = await goodConfiguration()
   expect(refusalOf(changed(good, 'tls.key', site.certB.keyFile))).toContain('is not the key of')
+  const openKey = join(site.folder, 'open.key')
+  copyFileSync(good.tls.key, openKey)
+  chmodSync(openKey, 0o640)
+  expect(await refusedStart(changed(good, 'tls.key', openKey))).toBe(
+    `orchestrator: config_invalid: the private key ${openKey} can be read by others; make it 0600\n`,
+  )
   chmodSync(good.peering.peers[0]?.peerTokenFile ?? '', 0o644)
   expect(refusalOf(good)).toContain('open to others')
 })

@@ -1,7 +1,7 @@
 import 'reflect-metadata'
 import type { webcrypto } from 'node:crypto'
 import { once } from 'node:events'
-import { rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
@@ -395,9 +395,10 @@ test('a listener that demands a certificate cannot be made without a gate', () =
 })
 
 describe('material that must not be started with', () => {
-  const broken = (name: string, content: string): string => {
+  const broken = (name: string, content: string, mode = 0o600): string => {
     const file = join(folder, name)
     writeFileSync(file, content)
+    chmodSync(file, mode)
     return file
   }
   test.each([
@@ -406,6 +407,12 @@ describe('material that must not be started with', () => {
     ['an anchor file with a key only', () => ({ anchors: { a: server.keyFile } }), /holds no certificate/],
     ['an anchor that is no CA', () => ({ anchors: { a: server.certFile } }), /not a CA/],
     ['a key of another certificate', () => ({ key: broken('other.key', otherKey.key) }), /is not the key of/],
+    ['a key that is absent', () => ({ key: join(folder, 'absent.key') }), /private key .*absent\.key .*ENOENT/],
+    [
+      'a key that its group can read',
+      () => ({ key: broken('open.key', server.key, 0o640) }),
+      /open\.key .*make it 0600/,
+    ],
     ['a key that is no key', () => ({ key: broken('bad.key', 'nonsense') }), /no usable private key/],
   ])('%s', (_name, change, message) => {
     const good = { cert: server.certFile, key: server.keyFile, anchors: { a: orgA.file } }

@@ -1,5 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { readPrivateFile } from './private-file.ts'
 import { StartFailure } from './start-failure.ts'
 
 /** What a listener presents and trusts, read from PEM files and checked as a whole. */
@@ -23,11 +24,11 @@ export interface TlsPaths {
   anchors: Readonly<Record<string, string>>
 }
 
-/** Throws `StartFailure` (`config_invalid`) that names the file and what is wrong with it. */
+/** The key must be for its user alone. Throws `StartFailure` (`config_invalid`) that names the file and what is wrong with it. */
 export function readTlsMaterial(paths: TlsPaths): TlsMaterial {
   const certificate = readText(paths.cert, 'certificate')
   const leaf = certificatesIn(certificate, paths.cert)[0] as X509Certificate
-  const key = readText(paths.key, 'private key')
+  const key = readPrivateFile(paths.key, `the private key ${paths.key}`)
   if (!leaf.checkPrivateKey(parsePrivateKey(key, paths.key))) {
     throw new StartFailure(
       'config_invalid',

@@ -190,7 +190,7 @@ const faults: readonly Fault[] = [
   [
     'a key of its certificate that others can read',
     'tls.server-certificate',
-    /tls\.key, can be read by others; make it 0600/,
+    /the private key \S+ can be read by others; make it 0600/,
     async (json, federation) => {
       const path = await given(federation, '')
       await runOn(

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { Agent } from 'node:https'
 import { connect } from 'node:tls'
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
@@ -186,6 +186,18 @@ test('both listeners take a new certificate, and keep the old one where the pair
   expect(await both()).toEqual([before])
   writeFileSync(key, next.key)
   await vi.waitFor(async () => expect(await both()).toEqual([next.certificate.raw.toString('hex')]), WITHIN)
+  // The next key of the same name can be read by others: what a start refuses is not taken later either.
+  const last = await holdServer(site.ca.root, [NAME])
+  chmodSync(key, 0o640)
+  writeFileSync(key, last.key)
+  writeFileSync(cert, last.cert)
+  await vi.waitFor(
+    () => expect(gateway.stderr()).toMatch(/server-certificate-refused[^\n]*can be read by others/),
+    WITHIN,
+  )
+  expect(await both()).toEqual([next.certificate.raw.toString('hex')])
+  chmodSync(key, 0o600)
+  await vi.waitFor(async () => expect(await both()).toEqual([last.certificate.raw.toString('hex')]), WITHIN)
 })
 
 test('it ends with what was asked before, drains its audit, and closes kept connections', async () => {

@@ -232,7 +232,7 @@ test.each<Fault>([
       `a key of its certificate with mode 0${mode.toString(8)}`,
       () => ({ tls: { key: put(readFileSync(good.tls.key, 'utf8'), mode) } }),
       'start.tls server_tls',
-      /tls\.key, can be read by others; make it 0600/,
+      /the private key .* can be read by others; make it 0600/,
     ],
   ),
   [

@@ -167,7 +167,6 @@ export const startTls = guard<Start>(
     const { tls, clientCa, stepCa, publicName } = start.configuration
     const { ca } = start
     const material = asReason('server_tls', () => readTlsMaterial({ ...tls, anchors: {} }))
-    asReason('server_tls', () => secretText({ key: 'tls.key', value: undefined, file: tls.key }))
     const { leaf } = material
     if (leaf.checkHost(publicName, { subject: 'never' }) === undefined) {
       throw new StartFailure(
