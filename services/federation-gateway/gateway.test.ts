@@ -249,6 +249,18 @@ describe('its commands', () => {
     expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/seed_unusable: .*tenants\.0/)])
   })
 
+  test('a configuration that holds a secret and can be read by others is no start, also not for the doctor', async () => {
+    const said = /federation-gateway-\d+\.json holds databaseUrl and can be read by others/
+    const run = async (...command: string[]) => {
+      const service = spawnService('federation-gateway', site.folder, site.configuration, command)
+      // It has not been read by then.
+      chmodSync(service.configFile, 0o644)
+      return { code: await service.exited, told: service.stderr() + service.stdout() }
+    }
+    expect(await run('start')).toEqual({ code: 78, told: expect.stringMatching(said) })
+    expect(await run('doctor', '--json')).toEqual({ code: 1, told: expect.stringMatching(said) })
+  })
+
   test('a renamed log that it cannot read ends the start, and may be told by which of them', async () => {
     expect((await runGateway(site, ['migrate'])).code).toBe(0)
     // The last one that was stored is in no file that can be read.

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
@@ -34,9 +34,10 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true }))
 
-function fileWith(content: unknown): string {
+function fileWith(content: unknown, mode = 0o600): string {
   const file = join(folder, 'config.json')
   writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content))
+  chmodSync(file, mode)
   return file
 }
 
@@ -103,6 +104,24 @@ describe('a mistake is one StartFailure that names the key and the place', () =>
     const failure = failureOf({ file: fileWith('{"peerToken": "eyJhbGciOi') })
     expect(failure.message).toContain('is not JSON')
     expect(failure.message).not.toContain('eyJ')
+  })
+
+  test('a file with a secret that others can read is refused, and so is none without one', () => {
+    const [plain, secret] = [{ name: 'b' }, { name: 'c', peerToken: 'secret-text' }]
+    for (const mode of [0o640, 0o604]) {
+      const failure = failureOf({ file: fileWith({ node: 'a', peers: [plain, secret] }, mode) })
+      expect(failure.reason).toBe('config_invalid')
+      expect(failure.message).toMatch(/config\.json holds peers\.peerToken and can be read by others; make it 0600/)
+      expect(failure.message).not.toContain('secret-text')
+      expect(
+        loadConfiguration(program, { file: fileWith({ node: 'a', peers: [plain] }, mode), environment: {} }).node,
+      ).toBe('a')
+    }
+    const file = fileWith({ node: 'a', peers: [plain, secret] })
+    expect(loadConfiguration(program, { file, environment: {} }).peers).toHaveLength(2)
+    // It would be taken from its variable, and lies open all the same.
+    const environment = { SAMPLE_PEERS: '[]' }
+    expect(failureOf({ file: fileWith({ node: 'a', peers: [secret] }, 0o644), environment }).message).toContain('0600')
   })
 
   test('a missing file is named with its error code', () => {

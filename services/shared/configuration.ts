@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import type { Log } from './log.ts'
@@ -14,7 +14,10 @@ export interface Program<Configuration> {
   /** `AUTH_SERVER`: the variable of key `listen.public` is `AUTH_SERVER_LISTEN_PUBLIC`. */
   readonly environmentPrefix: string
   readonly schema: z.ZodType<Configuration>
-  /** Keys (`peers`, `storage.path`) whose values are never printed, at any depth below them too. They have no flag: others see those. */
+  /**
+   * Keys (`peers`, `storage.path`) whose values are never printed, at any depth below them too. They have no flag: others see those. A file
+   * that holds one must be for its user alone.
+   */
   readonly secrets?: readonly string[]
   /** Keys whose variable has a name of its own, which others know it by. */
   readonly variables?: Readonly<Record<string, string>>
@@ -95,7 +98,7 @@ export function loadConfiguration<Configuration>(
   sources: ConfigurationSources,
 ): Configuration {
   const environment = sources.environment ?? process.env
-  const merged = sources.file === undefined ? {} : readConfigurationFile(sources.file)
+  const merged = sources.file === undefined ? {} : readConfigurationFile(sources.file, program.secrets)
   const keys = configurationKeys(program)
   refuseUnknownVariables(program, keys, environment)
   for (const key of keys) {
@@ -178,10 +181,17 @@ function kebab(name: string): string {
   return name.replaceAll(/([a-z0-9])([A-Z])/g, '$1-$2').toLowerCase()
 }
 
-function readConfigurationFile(file: string): Record<string, unknown> {
+function readConfigurationFile(file: string, secrets: readonly string[] = []): Record<string, unknown> {
   let text: string
+  let isOpen: boolean
   try {
-    text = readFileSync(file, 'utf8')
+    const handle = openSync(file, 'r')
+    try {
+      isOpen = (fstatSync(handle).mode & 0o077) !== 0
+      text = readFileSync(handle, 'utf8')
+    } finally {
+      closeSync(handle)
+    }
   } catch (cause) {
     throw new StartFailure(
       'config_invalid',
@@ -199,7 +209,22 @@ function readConfigurationFile(file: string): Record<string, unknown> {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
     throw new StartFailure('config_invalid', `${file} must hold one JSON object`)
   }
+  const shown = isOpen ? secrets.filter((key) => holds(value, key.split('.'))) : []
+  if (shown.length > 0) {
+    throw new StartFailure(
+      'config_invalid',
+      `${file} holds ${shown.join(', ')} and can be read by others; make it 0600, or put what is secret into a file of its own`,
+    )
+  }
   return value as Record<string, unknown>
+}
+
+/** Whether there is something at a key; of a list, in one of its members. */
+function holds(value: unknown, [name, ...rest]: readonly string[]): boolean {
+  if (name === undefined) return value !== undefined
+  if (Array.isArray(value)) return value.some((member) => holds(member, [name, ...rest]))
+  if (value === null || typeof value !== 'object' || !Object.hasOwn(value, name)) return false
+  return holds((value as Record<string, unknown>)[name], rest)
 }
 
 function refuseUnknownVariables(
