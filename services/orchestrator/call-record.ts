@@ -4,6 +4,7 @@ import { tokenPrincipal } from '../shared/bound-token.ts'
 import type { Decision, DecisionLog } from '../shared/decision-log.ts'
 import type { Refusal } from '../shared/guard.ts'
 import type { PeerCertificate } from '../shared/peer-certificate.ts'
+import { placeIn } from '../shared/trace-context.ts'
 import type { CallContext } from './call-context.ts'
 
 /** What the handshake proved about a caller. */
@@ -49,12 +50,12 @@ export class CallRecorder {
     outcome: Pick<Decision, 'verdict' | 'status' | 'error' | 'guard' | 'reason'>,
   ): void {
     const { conn, listener, certificate } = context.connection
-    const trace = /^00-([0-9a-f]{32})-/.exec(String(context.request.headers.traceparent))?.[1]
+    const place = placeIn(context.request.headers.traceparent)
     this.#decisions.record({
       conn,
       listener,
       requestId: crypto.randomUUID(),
-      ...(trace === undefined ? {} : { traceId: trace }),
+      ...(place && { traceId: place.traceId }),
       action,
       layer: 'http',
       target: this.#node,

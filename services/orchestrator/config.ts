@@ -79,7 +79,12 @@ const peering = z.strictObject({
   limits: z
     .strictObject({
       refusalsPerCertificate: z.int().min(10).max(100_000).default(60).describe('Refusals a minute.'),
-      refusalsPerAddress: z.int().min(10).max(100_000).default(600).describe('Refusals a minute.'),
+      refusalsPerAddress: z
+        .int()
+        .min(10)
+        .max(100_000)
+        .default(600)
+        .describe('Refusals a minute; of IPv6 a /64 counts as one.'),
       sessions: z.int().min(1).max(100_000).default(1024).describe('Inbound sessions at once.'),
     })
     .prefault({}),

@@ -23,6 +23,19 @@ test('an address is refused 600 times a minute by as many certificates as it lik
   expect(rate.blockedFor(from('127.0.0.1', 600))).toBeUndefined()
 })
 
+test('whoever has a network of IPv6 is refused no more often for having its addresses, and an address of IPv4 is one in either form', () => {
+  const rate = createRefusalRate({ perCertificate: 60, perAddress: 600 })
+  const from = (address: string) => ({ thumbprint: undefined, address })
+  for (let refused = 0; refused < 600; refused += 1) {
+    rate.count(from(`2001:db8::${refused.toString(16)}:1`))
+    rate.count(from(refused % 2 === 0 ? '192.0.2.1' : '::ffff:192.0.2.1'))
+  }
+  for (const address of ['2001:db8::ffff', '2001:db8:0:0:1::', '192.0.2.1', '::ffff:192.0.2.1'])
+    expect(rate.blockedFor(from(address)), address).toBe(60)
+  for (const address of ['2001:db8:0:1::1', '192.0.2.2'])
+    expect(rate.blockedFor(from(address)), address).toBeUndefined()
+})
+
 test('a certificate is refused 60 times a minute from wherever it comes; another one from there goes on', () => {
   const rate = createRefusalRate({ perCertificate: 60, perAddress: 600 })
   for (let refused = 0; refused < 60; refused += 1) rate.count({ thumbprint: 'one', address: `127.0.0.${refused}` })

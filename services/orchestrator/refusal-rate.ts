@@ -1,4 +1,6 @@
-/** Counts refusals in windows of one minute, by certificate and by address. */
+import { networkOf } from '../shared/network-of.ts'
+
+/** Counts refusals in windows of one minute, by certificate and by address, or one /64 of IPv6. */
 export interface RefusalRate {
   count(source: RefusalSource): void
   /** Seconds until the caller may try again, or undefined when it may now. */
@@ -22,7 +24,7 @@ export function createRefusalRate(limits: { perCertificate: number; perAddress: 
   }
   const keysOf = ({ thumbprint, address }: RefusalSource): [string, number][] => [
     ...(thumbprint === undefined ? [] : [[`certificate ${thumbprint}`, limits.perCertificate] as [string, number]]),
-    [`address ${address}`, limits.perAddress],
+    [`network ${networkOf(address)}`, limits.perAddress],
   ]
   return {
     count(source) {

@@ -1,10 +1,10 @@
 import type { Agent } from 'node:https'
 import type { z } from 'zod'
 import { firstRefusal, type Refusal } from '../../shared/guard.ts'
+import { type TracePlace, traceparentOf } from '../../shared/trace-context.ts'
 import { type CallAnswer, CallFailed, call, createCallAgent } from '../calls/https-call.ts'
 import { epochOf, etagOf } from '../scope/capabilities.ts'
 import type { Resource } from '../scope/resources.ts'
-import { type TracePlace, traceparentOf } from '../tracing/trace-context.ts'
 import {
   type CapabilitiesAnswer,
   capabilitiesAnswer,

@@ -1,3 +1,4 @@
+import { newTrace, placeIn } from '../../shared/trace-context.ts'
 import type { SignedIn } from '../listeners/bearer.ts'
 import { type Exchange, Refused } from '../listeners/exchange.ts'
 import { sourceOf } from '../outbound/guards.ts'
@@ -6,7 +7,6 @@ import type { OfflineNotice } from '../outbound/offline.ts'
 import { type Asked, FederationClientError, type Met } from '../outbound/peer-client.ts'
 import type { OutboundPeers } from '../outbound/peers.ts'
 import type { CallablePeer } from '../storage/outbound-peers.ts'
-import { newTrace, placeIn } from '../tracing/trace-context.ts'
 import { LOCAL, qryPeer, type SourceReport } from './sources.ts'
 
 /** What one source adds to an answer. */

@@ -1,9 +1,9 @@
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import type { TracePlace } from '../../shared/trace-context.ts'
 import type { TestCa } from '../testing/certificates.ts'
 import { type Answer, type Held, holdServer, json, type LiveServer, liveRoot, liveServer } from '../testing/live.ts'
 import { tracingTo } from './otlp.ts'
-import type { TracePlace } from './trace-context.ts'
 import type { Spanned, Tracing } from './tracing.ts'
 
 const known = getCACertificates('default')

@@ -4,7 +4,7 @@ import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import { AlwaysOnSampler, BatchSpanProcessor, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace'
 import { failureFields, type Log } from '../../shared/log.ts'
-import { newSpanId, newTrace, type TracePlace } from './trace-context.ts'
+import { newSpanId, newTrace, type TracePlace } from '../../shared/trace-context.ts'
 import type { Tracing } from './tracing.ts'
 
 export interface CollectorOptions {

@@ -1,5 +1,5 @@
+import { newSpanId, newTrace, type TracePlace } from '../../shared/trace-context.ts'
 import type { AuditRow } from '../storage/audit/rows.ts'
-import { newSpanId, newTrace, type TracePlace } from './trace-context.ts'
 
 /** All that the end of a span says, by the row in the audit of the same call: nothing of what was asked or answered is in it. */
 export type Spanned = Pick<AuditRow, 'grantId' | 'peerId' | 'resource' | 'outcome'>
