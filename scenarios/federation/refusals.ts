@@ -58,12 +58,13 @@ function isAudited({ status, listener, action }: DecisionRecord): boolean {
   return status !== null && (listener === 'federation' || action === 'federation:enrol')
 }
 
-/** All rows of the audit about a call; where there is to be one, once it is there. */
+/** All rows of the audit about a call: where there is to be one, once it is there, and else once there can come none. */
 async function rowsOf(
   federation: Federation,
   { reply, record, at }: { reply: Reply<unknown>; record: DecisionRecord; at: string },
 ): Promise<AuditedRow[]> {
   if (isAudited(record)) await federation.audited(reply, at)
+  else await federation.auditedUntilNow(at)
   const database = await federation.database(at)
   return database.query<AuditedRow>('SELECT * FROM federation_audit_all WHERE request_id = $1', [record.requestId])
 }

@@ -166,6 +166,7 @@ test('of a request whose caller goes away there is a row, too, that says so', as
     return rows.filter(({ grant_id: grant, verb }) => grant === peer.grant.grantId && verb !== 'enrol')
   }
   await federation.site.until('it to be audited', async () => (await mine()).length > 0, { withinMs: 15_000 })
+  await federation.auditedUntilNow()
   expect(await mine()).toMatchObject([{ outcome: 'aborted', rows_out: null }])
 })
 
@@ -215,6 +216,7 @@ test('our own calls have one each at both ends, and what ends at TLS has none', 
   expect(reply.status).toBeNull()
   const [record] = await federation.decided(reply)
   expect(record).toMatchObject({ layer: 'tls', reason: 'cert_missing' })
+  await federation.auditedUntilNow()
   expect((await federation.audit('b')).filter(({ reason }) => reason === 'cert_missing')).toEqual([])
 })
 
