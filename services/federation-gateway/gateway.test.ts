@@ -5,10 +5,12 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { spawnService } from '../shared/testing/service-process.ts'
 import { program } from './config.ts'
+import { readScope } from './scope/document.ts'
 import { discard, prepare, recordPin } from './start/prepare.ts'
 import { type AuditRow, readAudit } from './storage/audit/rows.ts'
 import { positionKey } from './storage/audit/writer.ts'
 import { findBearer } from './storage/bearer-tokens.ts'
+import { editScope, revokeGrant } from './storage/grants.ts'
 import { setSetting } from './storage/settings.ts'
 import { sql } from './storage/statement.ts'
 import { type Cluster, startCluster, type TestDatabase } from './storage/testing/cluster.ts'
@@ -170,6 +172,29 @@ describe('a gateway that lends', () => {
       },
       { timeout: 1_000 },
     )
+  })
+
+  test('lends by each of two grants of one peer and user as if there were no other', async () => {
+    const { tenantId } = tenant
+    const second = await makeGrant(database.app, tenant, { peerId: grant.peerId })
+    const scope = readScope({ resources: ['notes'] }).scope!
+    await editScope(database.app, { tenantId, id: second.grantId, scope })
+    const again = await enrolledPeer(site, second, tenant.alice)
+    const list = (as: PeerLeaf, resource: string) =>
+      gateway.federation(`${V1}/list/${resource}`, { as, body: {} }).then(
+        ({ status }) => status,
+        // At TLS, once the list in force names it.
+        () => 403,
+      )
+    const both = async () => [await list(peer, 'tasks'), await list(again, 'tasks'), await list(again, 'notes')]
+    expect(await both()).toEqual([200, 403, 200])
+    expect(site.decisions().slice(-3)).toMatchObject([
+      { verdict: 'accepted', principal: { grantId: grant.grantId, peerId: grant.peerId } },
+      { reason: 'resource_not_granted', principal: { grantId: second.grantId, peerId: grant.peerId } },
+      { verdict: 'accepted', principal: { grantId: second.grantId, peerId: grant.peerId } },
+    ])
+    await revokeGrant(database.app, { tenantId, id: second.grantId, reason: 'a test says so' })
+    expect(await both()).toEqual([200, 403, 403])
   })
 
   test('is administered by its operator: a grant that is revoked is refused at once, and the CA is told', async () => {
