@@ -1,4 +1,12 @@
-import { type Command, CommanderError } from 'commander'
+import type { Command } from 'commander'
+import {
+  note,
+  orExit as orExitOf,
+  type Shown,
+  show,
+  type Told,
+  withExamples as withExamplesOf,
+} from '../shared/client-commands.ts'
 import { flagsOf, loadConfiguration, warnIgnoredSwitches } from '../shared/configuration.ts'
 import { createLog } from '../shared/log.ts'
 import { StartFailure } from '../shared/start-failure.ts'
@@ -6,13 +14,7 @@ import { type Configuration, program } from './config.ts'
 import { CommandFailed, EXIT } from './failure.ts'
 import type { Gateway } from './gateway.ts'
 
-/** What a command has to show: one JSON value, or a text for people. */
-export interface Shown {
-  readonly json: unknown
-  readonly text: string
-  /** Default: done. */
-  readonly exitCode?: number
-}
+export { note, type Shown, show }
 
 export type Run = (self: Command, work: (gateway: Gateway) => Promise<Shown>) => Promise<void>
 
@@ -23,8 +25,7 @@ export function addCommand(parent: Command, name: string, description: string, .
 }
 
 export function withExamples(command: Command, examples: readonly string[]): Command {
-  const lines = examples.map((example) => `  $ federation ${example}`)
-  return command.addHelpText('after', `\nExample${lines.length === 1 ? '' : 's'}:\n${lines.join('\n')}`)
+  return withExamplesOf(command, program.name, examples)
 }
 
 /** Asks the gateway that the configuration names, shows what came of it, and sets how the program ends. */
@@ -49,28 +50,11 @@ export function configurationOf(root: Command): Configuration {
   return loadConfiguration(program, { ...(file !== undefined && { file }), flags: flagsOf(root, program) })
 }
 
-export function show({ json, text, exitCode = EXIT.done }: Shown, asJson: boolean): void {
-  process.stdout.write(`${asJson ? JSON.stringify(json, null, 2) : text}\n`)
-  process.exitCode = exitCode
+export function orExit(work: () => Promise<void>): Promise<void> {
+  return orExitOf(program.name, told, work)
 }
 
-/** Progress and hints: never what was asked for. */
-export function note(text: string): void {
-  process.stderr.write(`${text}\n`)
-}
-
-export async function orExit(work: () => Promise<void>): Promise<void> {
-  try {
-    await work()
-  } catch (failure) {
-    if (failure instanceof CommanderError) throw failure
-    const { code, message, exitCode } = told(failure)
-    process.stderr.write(`${program.name}: ${code}: ${message.replaceAll(/\s*\n\s*/g, '; ')}\n`)
-    process.exitCode = exitCode
-  }
-}
-
-function told(failure: unknown): { code: string; message: string; exitCode: number } {
+function told(failure: unknown): Told {
   if (failure instanceof CommandFailed) return failure
   if (failure instanceof StartFailure) return { code: failure.reason, message: failure.message, exitCode: EXIT.usage }
   const { code = 'failed', message } = failure as NodeJS.ErrnoException
