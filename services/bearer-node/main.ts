@@ -1,5 +1,6 @@
 import { commandsMain } from '../shared/commands-main.ts'
 import { wayOutOfWrite } from '../shared/system-failure.ts'
+import { addCommands } from './commands/add-commands.ts'
 import { program } from './config.ts'
 
 /** State of the cluster lies in its files: nobody else is to read any of them, not even for a moment. */
@@ -17,6 +18,7 @@ await commandsMain({
       .command('serve')
       .description('serve until told to end')
       .action(async () => (await import('./serve.ts')).serve(root))
+    addCommands(root)
   },
   wayOut: wayOutOfWrite,
 })
