@@ -39,7 +39,7 @@ test.each(programs)('%s: no flag, key or variable of its help names a switch', (
 })
 
 /** A client: what keeps it from asking is a mistake of whoever calls it, like one on the command line. */
-const CLIENTS: readonly string[] = ['federation-cli']
+const CLIENTS: readonly string[] = ['federation-cli', 'p2p']
 
 test.each(programs)('%s: a switch in its configuration file keeps it from starting', (program) => {
   const refused = CLIENTS.includes(program) ? 2 : 78

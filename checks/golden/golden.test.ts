@@ -28,6 +28,7 @@ import { variants } from './variants.ts'
 const services = [
   'auth-callout',
   'auth-server',
+  'bearer-node',
   'ca-setup',
   'federation-cli',
   'federation-gateway',
@@ -35,6 +36,7 @@ const services = [
   'nats-companion',
   'nats-setup',
   'orchestrator',
+  'p2p',
   'postgres-setup',
 ]
 const ofVariant = ['attacks.txt', 'matrix.txt', 'plan.json', 'up.json']

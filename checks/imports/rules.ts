@@ -74,6 +74,15 @@ export const rules: readonly Rule[] = [
     may: ['services/federation-cli/', 'services/shared/', 'services/federation-gateway/'],
     because: 'it is a client of the gateway, and of no other service',
   },
+  {
+    folder: 'services/p2p/',
+    may: [
+      ...['services/p2p/', 'services/shared/'],
+      ...['token/', 'exposure/', 'settings.ts'].map((part) => `services/bearer-node/${part}`),
+    ],
+    because:
+      'it is a client of the node: it finds its token, and judges where that may go, as the node does; the rest it knows by the wire',
+  },
   ...['shared', '*'].map((service) => ({
     folder: `services/${service}/`,
     may: [`services/${service}/`, 'services/shared/'],
