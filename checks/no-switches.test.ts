@@ -24,6 +24,7 @@ const KNOWN = [
   /'skip'/, // what a doctor says of a check that it could not make, or that does not concern a gateway
   /\bdisableRenewal\b/, // keeps a CA from renewing certificates past us
   /rolbypassrls|NOBYPASSRLS/, // a role that may do so is found, and refused
+  /'(peer_)?unverified'/, // a peer that does not prove who it is gets no request
   /'skipped'/, // what an answer says of a source that could not be asked
   /FOR UPDATE SKIP LOCKED/, // rows that somebody else is at are left to him
 ]
