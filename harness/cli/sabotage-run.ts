@@ -3,6 +3,7 @@ import { text } from 'node:stream/consumers'
 import { stripVTControlCharacters } from 'node:util'
 import { HoldfastError } from '../errors.ts'
 import type { GuardCoverage, GuardUse } from '../evidence/coverage.ts'
+import { whyUnmissed } from '../faults/explained.ts'
 import { userEnvironment } from '../settings.ts'
 import { spawnHoldfast } from './options.ts'
 import { plural } from './output.ts'
@@ -21,8 +22,12 @@ export interface GuardOutcome {
   readonly by?: string
   /** One line: how that failed, or why there is no answer. */
   readonly why: string
+  /** Why nobody can see that it is gone, where that is known of it: then it is expected to survive, and a kill is a finding. */
+  readonly because?: string
   readonly ms: number
 }
+
+export type SabotageReport = Awaited<ReturnType<typeof sabotageEach>>
 
 /** Runs scenario files against services without `guard`, and answers their report. Replaced in tests. */
 export type RunWithout = (guard: string, files: readonly string[]) => Promise<ScenarioReport>
@@ -75,13 +80,21 @@ export function nameOf({ service, guard }: GuardUse): string {
 export async function sabotageEach(
   uses: readonly GuardUse[],
   runWithout: RunWithout,
-  options: { atOnce: number; signal: AbortSignal; onOutcome: (outcome: GuardOutcome) => void },
+  options: {
+    atOnce: number
+    signal: AbortSignal
+    onOutcome: (outcome: GuardOutcome) => void
+    /** Why a guard survives, where that is known. Default: what is written beside the services. */
+    whySurvives?: (guard: string) => string | undefined
+  },
 ) {
+  const { whySurvives = (guard: string) => whyUnmissed(guard) } = options
   const waiting = [...uses]
   const outcomes = new Map<string, GuardOutcome>()
   const worker = async (): Promise<void> => {
     for (let use = waiting.shift(); use !== undefined && !options.signal.aborted; use = waiting.shift()) {
-      const outcome = await sabotageOne(use, runWithout)
+      const because = whySurvives(nameOf(use))
+      const outcome = { ...(await sabotageOne(use, runWithout)), ...(because !== undefined && { because }) }
       outcomes.set(outcome.guard, outcome)
       if (!options.signal.aborted) options.onOutcome(outcome)
     }
@@ -89,7 +102,14 @@ export async function sabotageEach(
   await Promise.all(Array.from({ length: options.atOnce }, worker))
   const inOrder = uses.flatMap((use) => outcomes.get(nameOf(use)) ?? [])
   const killed = inOrder.filter(({ outcome }) => outcome === 'killed').length
-  return { killed, guards: uses.length, outcomes: inOrder }
+  const explained = inOrder.filter((one) => one.outcome === 'survived' && one.because !== undefined).length
+  return { killed, explained, guards: uses.length, outcomes: inOrder }
+}
+
+/** Every guard was killed, but for those of which it is known why they survive, and they did. */
+export function isAsKnown({ guards, outcomes }: SabotageReport): boolean {
+  const isExpected = ({ outcome, because }: GuardOutcome) => outcome === (because === undefined ? 'killed' : 'survived')
+  return outcomes.length === guards && outcomes.every(isExpected)
 }
 
 async function sabotageOne(use: GuardUse, runWithout: RunWithout): Promise<GuardOutcome> {

@@ -3,9 +3,18 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { GuardCoverage, GuardUse } from '../evidence/coverage.ts'
+import { declaredGuards } from '../faults/declared-guards.ts'
+import { knownCauses, whyUnmissed } from '../faults/explained.ts'
 import type { ScenarioReport, ScenarioResult } from './run-scenarios.ts'
 import { outcomesText, scoreLine } from './sabotage.ts'
-import { chosenGuards, foreignText, type GuardOutcome, type RunWithout, sabotageEach } from './sabotage-run.ts'
+import {
+  chosenGuards,
+  foreignText,
+  type GuardOutcome,
+  isAsKnown,
+  type RunWithout,
+  sabotageEach,
+} from './sabotage-run.ts'
 
 const use = (guard: string, ...scenarios: string[]): GuardUse => ({ service: 's', guard, scenarios, reasons: [] })
 
@@ -22,10 +31,13 @@ const red = {
 const broken = { state: 'failed', cause: 'error', failure: '✗ claim: test\n    node a did not come up' } as const
 const green = { state: 'passed' } as const
 
-async function outcomes(uses: GuardUse[], runWithout: RunWithout) {
+async function outcomes(uses: GuardUse[], runWithout: RunWithout, explained: Record<string, string> = {}) {
   const told: GuardOutcome[] = []
   const signal = new AbortController().signal
-  const report = await sabotageEach(uses, runWithout, { atOnce: 2, signal, onOutcome: (one) => told.push(one) })
+  const report = await sabotageEach(uses, runWithout, {
+    ...{ atOnce: 2, signal, onOutcome: (one) => told.push(one) },
+    whySurvives: (guard) => explained[guard],
+  })
   expect(told).toHaveLength(uses.length)
   return report
 }
@@ -66,6 +78,45 @@ test('a survivor, a guard that nothing covers and a site that did not come up ar
   expect(outcomesText(report)).toContain('no scenario provokes it')
 })
 
+test('a survivor that is explained is counted apart, and is as known; one that is not, is killed all the same, or broke, is not', async () => {
+  const tried = (explained: string[]) => {
+    const uses = [use('strong', 'a'), use('kept', 'a'), use('bare'), use('deaf', 'a')].filter(
+      ({ guard }) => guard !== 'deaf' || explained.includes('deaf'),
+    )
+    const because = Object.fromEntries(explained.map((guard) => [`s/${guard}`, `${guard} says it twice`]))
+    const run: RunWithout = async (guard) => reportOf({ 's/strong': red, 's/deaf': broken }[guard] ?? green)
+    return outcomes(uses, run, because)
+  }
+
+  const known = await tried(['kept', 'bare'])
+  expect(known).toMatchObject({ killed: 1, explained: 2, guards: 3 })
+  expect(known.outcomes.map(({ because }) => because)).toEqual([undefined, 'kept says it twice', 'bare says it twice'])
+  expect(isAsKnown(known)).toBe(true)
+  expect(scoreLine(known)).toBe('kill score 1 of 3 · explained: s/kept, s/bare')
+  expect(outcomesText(known)).toMatch(/s\/kept +explained +- +\(kept says it twice\)/)
+
+  const unknown = await tried(['bare'])
+  expect([unknown.explained, isAsKnown(unknown)]).toEqual([1, false])
+  expect(scoreLine(unknown)).toBe('kill score 1 of 3 · explained: s/bare · survived: s/kept')
+
+  const seen = await tried(['strong', 'kept', 'bare'])
+  expect([seen.killed, seen.explained, isAsKnown(seen)]).toEqual([1, 2, false])
+  expect(scoreLine(seen)).toBe('kill score 1 of 3 · explained: s/kept, s/bare · seen: s/strong')
+  expect(outcomesText(seen)).toMatch(/s\/strong +seen +claim: test +\(explained as what nobody can see: strong says/)
+
+  const spoilt = await tried(['kept', 'bare', 'deaf'])
+  expect([spoilt.explained, isAsKnown(spoilt)]).toEqual([2, false])
+  expect(scoreLine(spoilt)).toBe('kill score 1 of 4 · explained: s/kept, s/bare · broken: s/deaf')
+})
+
+test('what was not tried any more is not as known', async () => {
+  const signal = AbortSignal.abort()
+  const report = await sabotageEach([use('g', 'a')], async () => reportOf(red), {
+    ...{ atOnce: 1, signal, onOutcome: () => {} },
+  })
+  expect([report.outcomes, isAsKnown(report)]).toEqual([[], false])
+})
+
 test('a run that breaks leaves the word to the other scenarios', async () => {
   const report = await outcomes([use('g', 'a', 'b')], async (_, [file]) => reportOf(file === 'a' ? broken : red))
 
@@ -97,24 +148,55 @@ beforeAll(async () => {
   const scratch = join(import.meta.dirname, '..', '..', '.holdfast', 'scratch')
   await mkdir(scratch, { recursive: true })
   folder = await mkdtemp(join(scratch, 'sabotage-'))
-  await mkdir(join(folder, 'fails'))
-  const scenario = `
-    import { expect, scenario } from 'holdfast/vitest'
-    const test = scenario('separate-auth')
-    test('fails anyway', () => expect(1).toBe(2))`
-  await writeFile(join(folder, 'fails', 'fails.scenario.ts'), scenario)
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-test('scenarios that are red beforehand prove nothing, so nothing is taken out', async () => {
+/** In a folder whose only scenario is over a topology, and holds these lines. */
+async function sabotaged(topology: string, lines: string, ...argv: string[]) {
+  const cwd = await mkdtemp(join(folder, 'of-'))
+  await mkdir(join(cwd, 'claim'))
+  const scenario = `
+    import { expect, scenario } from 'holdfast/vitest'
+    const test = scenario('${topology}')
+    ${lines}`
+  await writeFile(join(cwd, 'claim', 'claim.scenario.ts'), scenario)
   const main = join(import.meta.dirname, 'main.ts')
-  const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
-    execFile(process.execPath, [main, 'sabotage'], { cwd: folder }, (failure, _, text) => {
-      resolve({ code: failure?.code, stderr: text })
+  return new Promise<{ code: unknown; stdout: string; stderr: string }>((resolve) => {
+    execFile(process.execPath, [main, 'sabotage', ...argv], { cwd }, (failure, stdout, stderr) => {
+      resolve({ code: failure?.code ?? 0, stdout, stderr })
     })
   })
+}
+
+test('scenarios that are red beforehand prove nothing, so nothing is taken out', async () => {
+  const { code, stderr } = await sabotaged('separate-auth', `test('fails anyway', () => expect(1).toBe(2))`)
 
   expect(code).toBe(1)
-  expect(stderr).toContain('with all guards in place, fails: fails anyway failed')
+  expect(stderr).toContain('with all guards in place, claim: fails anyway failed')
   expect(stderr).toContain('HOLDFAST_SABOTAGE_RED')
+}, 300_000)
+
+test('a survivor whose reason is written down is no failure, and one beside it whose reason is not is one', async () => {
+  const [explained] = knownCauses().flatMap(({ guards = [] }) => guards)
+  const [service] = explained!.split('/')
+  const [other] = Object.keys(await declaredGuards(service!)).filter(
+    (guard) => whyUnmissed(`${service}/${guard}`) === undefined,
+  )
+  const asksNothing = `test('asks nothing', async ({ site }) => expect(site.node('gateway-b').logs()).not.toEqual([]))`
+  const run = (...guards: string[]) =>
+    sabotaged('federation', asksNothing, '--json', ...guards.flatMap((guard) => ['--guard', guard]))
+
+  const [alone, beside] = await Promise.all([run(explained!), run(explained!, `${service}/${other}`)])
+
+  expect([alone.code, JSON.parse(alone.stdout)]).toMatchObject([0, { killed: 0, explained: 1, guards: 1 }])
+  expect([beside.code, JSON.parse(beside.stdout)]).toMatchObject([
+    1,
+    {
+      ...{ killed: 0, explained: 1, guards: 2 },
+      outcomes: [
+        { guard: explained, outcome: 'survived', because: whyUnmissed(explained!) },
+        { guard: `${service}/${other}`, outcome: 'survived' },
+      ],
+    },
+  ])
 }, 300_000)

@@ -13,13 +13,13 @@ import {
   chosenGuards,
   foreignText,
   type GuardOutcome,
+  isAsKnown,
   nameOf,
   redBeforehand,
   runWithoutInChild,
+  type SabotageReport,
   sabotageEach,
 } from './sabotage-run.ts'
-
-type SabotageReport = Awaited<ReturnType<typeof sabotageEach>>
 
 export interface SabotageOptions extends CommonOptions {
   guard: string[]
@@ -50,7 +50,7 @@ export async function sabotage(filters: string[], options: SabotageOptions): Pro
     if (foreign !== undefined) printPhase('note', 'sabotage', foreign)
     printPhase('done', 'sabotage', `${plural(uses.length, 'guard')}, each taken out in turn`)
     const report = await sabotageEach(uses, runWithoutInChild(run), { atOnce, signal, onOutcome: tell })
-    if (report.killed < report.guards) process.exitCode = exitCode.failed
+    if (!isAsKnown(report)) process.exitCode = exitCode.failed
     return json ? printJson(report) : printResult(`${outcomesText(report)}\n\n${scoreLine(report)}`)
   })
 }
@@ -71,9 +71,19 @@ async function demandOwnServices(filters: readonly string[], set: CommonOptions[
   }
 }
 
-function tell({ guard, outcome, by, ms }: GuardOutcome): void {
-  const text = outcome === 'killed' ? `killed by ${by}` : outcome
-  printPhase(outcome === 'killed' ? 'done' : 'failed', guard, `${text}  ${seconds(ms)}`)
+function tell(told: GuardOutcome): void {
+  const { guard, outcome, by, ms } = told
+  const word = wordOf(told)
+  const text = outcome === 'killed' ? `${word === 'seen' ? 'explained, and ' : ''}killed by ${by}` : word
+  printPhase(word === 'killed' || word === 'explained' ? 'done' : 'failed', guard, `${text}  ${seconds(ms)}`)
+}
+
+type Word = GuardOutcome['outcome'] | 'explained' | 'seen'
+
+/** `explained`: it survived, as it should. `seen`: it should have, and was killed. */
+function wordOf({ outcome, because }: GuardOutcome): Word {
+  if (because === undefined || outcome === 'broken') return outcome
+  return outcome === 'survived' ? 'explained' : 'seen'
 }
 
 function listing({ uses }: GuardCoverage): string {
@@ -84,21 +94,28 @@ function listing({ uses }: GuardCoverage): string {
   return table(['guard', 'provoked by'], rows)
 }
 
-/** One row for each guard: what became of it, by which scenario, and how that failed. */
+/** One row for each guard: what became of it, by which scenario, and how that failed; or why nobody can see that it is gone. */
 export function outcomesText({ outcomes }: SabotageReport): string {
-  const rows = outcomes.map(({ guard, outcome, by, why }) => [guard, outcome, `${by ?? '-'}  (${why})`])
+  const rows = outcomes.map((one) => {
+    const { guard, by = '-', why, because } = one
+    const word = wordOf(one)
+    if (word === 'seen') return [guard, word, `${by}  (explained as what nobody can see: ${because})`]
+    return [guard, word, `${by}  (${word === 'explained' ? because : why})`]
+  })
   return table(['guard', 'outcome', 'first scenario that failed'], rows)
 }
 
-/** `kill score 37 of 39 · survived: orchestrator/peer.rate · broken: orchestrator/start.config`. */
-export function scoreLine({ killed, guards, outcomes }: SabotageReport): string {
-  const named = (outcome: GuardOutcome['outcome']): string[] => {
-    const names = outcomes.filter((one) => one.outcome === outcome).map(({ guard }) => guard)
-    return names.length === 0 ? [] : [paint('red', `${outcome}: ${names.join(', ')}`)]
+/** `kill score 37 of 40 · explained: orchestrator/peer.tls · survived: orchestrator/peer.rate · broken: orchestrator/start.config`. */
+export function scoreLine(report: SabotageReport): string {
+  const named = (word: Word, colour: 'red' | 'bold' = 'red'): string[] => {
+    const names = report.outcomes.filter((one) => wordOf(one) === word).map(({ guard }) => guard)
+    return names.length === 0 ? [] : [paint(colour, `${word}: ${names.join(', ')}`)]
   }
   return [
-    paint(killed === guards ? 'green' : 'bold', `kill score ${killed} of ${guards}`),
+    paint(isAsKnown(report) ? 'green' : 'bold', `kill score ${report.killed} of ${report.guards}`),
+    ...named('explained', 'bold'),
     ...named('survived'),
+    ...named('seen'),
     ...named('broken'),
   ].join(' · ')
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { declaredGuards } from './declared-guards.ts'
-import { staleExplanations, whyUnseen } from './explained.ts'
+import { knownCauses, staleExplanations, staleGuards, whyUnmissed, whyUnseen } from './explained.ts'
 import { type Mutant, mutantsOf } from './mutants.ts'
 
 async function mutantsIn(service: string): Promise<Mutant[]> {
@@ -23,6 +23,20 @@ test('whatever is explained as what nobody can see is there', async () => {
   expect(staleExplanations(all, [cause('no such line')])).toEqual([`${one!.module}: ${one!.name} in no such line`])
   expect(whyUnseen(one!, [cause('no such line'), cause(one!.lineText)])).toBe('it is the same')
   expect(whyUnseen(one!, [cause('no such line')])).toBeUndefined()
+})
+
+test('whatever guard is explained as what nobody misses is declared', async () => {
+  const explained = knownCauses().flatMap(({ guards = [] }) => guards)
+  const programs = [...new Set(explained.map((guard) => guard.split('/')[0]!))]
+  const declared = await Promise.all(
+    programs.map(async (program) => Object.keys(await declaredGuards(program)).map((guard) => `${program}/${guard}`)),
+  )
+  const cause = { because: 'it says it twice', guards: ['s/one'] }
+
+  expect(explained).not.toEqual([])
+  expect(staleGuards(declared.flat())).toEqual([])
+  expect([staleGuards(['s/one'], [cause]), staleGuards(['s/two'], [cause])]).toEqual([[], ['s/one']])
+  expect([whyUnmissed('s/one', [cause]), whyUnmissed('s/on', [cause])]).toEqual(['it says it twice', undefined])
 })
 
 test('mutants lie in guards and in what they call, each with its guards', async () => {
