@@ -31,6 +31,7 @@ export interface TestNode extends AsyncDisposable {
   readonly exited: Promise<number | null>
 }
 
+const NAMES = new URL('../../shared/testing/loopback-names.ts', import.meta.url).href
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
 const WITHIN_MS = 10_000
 /** Starting is all processor: on a busy machine it takes its time. */
@@ -50,7 +51,7 @@ export async function spawnNode(root: string, given: NodeStart = {}): Promise<Te
   const common = { clusterId: 'cluster', nodeId: 'orc-1', dataDir, listen: [{ address: '127.0.0.1', port }] }
   writeFileSync(file, JSON.stringify({ ...common, ...configuration }), { mode: 0o600 })
   if (as !== undefined) for (const path of [folder, dataDir, file]) chownSync(path, as, as)
-  const child = spawn(process.execPath, [MAIN, '--config', file, 'serve', ...args], {
+  const child = spawn(process.execPath, ['--import', NAMES, MAIN, '--config', file, 'serve', ...args], {
     ...{ env: { ...bareEnvironment, ...env }, stdio: ['ignore', 'pipe', 'pipe'], cwd: folder, uid: as, gid: as },
   })
   let stderr = ''
