@@ -1,4 +1,4 @@
-import type { X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { firstRefusal } from '../../shared/guard.ts'
 import * as made from '../testing/certificates.ts'
@@ -190,4 +190,10 @@ test('the first check that fails gives the reason', async () => {
 
 test('the serial number has the form that is stored', async () => {
   expect(readLeaf(await ca.issue({ serial: '00ab0f' }))?.serial).toBe('ab0f')
+})
+
+test('a certificate is read once, in however many connections it comes, and each other one for itself', async () => {
+  expect(readLeaf(new X509Certificate(good.raw))).toBe(readLeaf(good))
+  const other = await ca.issue({ subject: 'CN=other.test' })
+  expect([readLeaf(other), readLeaf(good)]).toMatchObject([{ commonNames: ['other.test'] }, { commonNames: [PEER] }])
 })

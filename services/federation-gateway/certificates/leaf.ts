@@ -1,6 +1,7 @@
 import type { KeyObject, X509Certificate } from 'node:crypto'
 import { AsnConvert } from '@peculiar/asn1-schema'
 import * as asn1 from '@peculiar/asn1-x509'
+import { LRUCache } from 'lru-cache'
 import { thumbprint } from '../../shared/peer-certificate.ts'
 import { type Serial, serialFromBytes } from '../serial.ts'
 import { certificateForm } from './certificate-form.ts'
@@ -31,13 +32,20 @@ export interface Leaf {
 
 const OID = { commonName: '2.5.4.3' } as const
 
-/** A certificate that was just issued is read by whoever judges it and by whoever registers it. */
-const known = new WeakMap<X509Certificate, Leaf | undefined>()
+/**
+ * By thumbprint, those that were read last. A peer presents the same certificate in every handshake, and one that was just issued is read by
+ * whoever judges it and by whoever registers it. What stands in it depends on its bytes alone; whether it is still good is asked each time.
+ */
+const known = new LRUCache<string, Leaf>({ max: 1_000 })
 
 /** Reads a certificate; undefined where a part that is judged cannot be read, or is there twice (RFC 5280 section 4.2). */
 export function readLeaf(x509: X509Certificate): Leaf | undefined {
-  if (!known.has(x509)) known.set(x509, attempt(x509))
-  return known.get(x509)
+  const x5t = thumbprint(x509)
+  const before = known.get(x5t)
+  if (before !== undefined) return before
+  const leaf = attempt(x509)
+  if (leaf !== undefined) known.set(x5t, leaf)
+  return leaf
 }
 
 function attempt(x509: X509Certificate): Leaf | undefined {
