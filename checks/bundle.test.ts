@@ -20,7 +20,9 @@ test('each service is one file that says what its source says, and nothing older
   await bundleServices(folder)
 
   const files = await readdir(folder)
-  expect(files).toEqual(expect.arrayContaining([...services.map((name) => `${name}.js`), 'token-writer-thread.js']))
+  expect(files).toEqual(
+    expect.arrayContaining([...services.map((name) => `${name}.js`), 'token-writer-thread.js', 'selfplay-program.js']),
+  )
   expect(files).not.toContain('older.js')
   // For users of units, who may only pass through what is above.
   const modes = (await Promise.all([above, folder].map((path) => stat(path)))).map(({ mode }) => mode & 0o777)

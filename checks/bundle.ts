@@ -10,9 +10,12 @@ import { bundled, bundledAgent, root } from './check.ts'
  */
 export async function bundleServices(folder: string): Promise<void> {
   const mains = globSync('services/*/main.ts', { cwd: root }).map((file) => [basename(dirname(file)), file])
-  // A thread is started from a file that stands beside that of its service.
-  const threads = globSync('services/**/*-thread.ts', { cwd: root }).map((file) => [basename(file, '.ts'), file])
-  await bundle(folder, Object.fromEntries([...mains, ...threads]))
+  // A thread is started from a file that stands beside that of its service, and so is a program that a service ships with.
+  const others = globSync('services/**/*-{thread,program}.ts', { cwd: root }).map((file) => [
+    basename(file, '.ts'),
+    file,
+  ])
+  await bundle(folder, Object.fromEntries([...mains, ...others]))
 }
 
 /** Writes the agent of nodes likewise, as `main.js`: on most grounds each node has one, and with what it enrols by it is 200 files. */

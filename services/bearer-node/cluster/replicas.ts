@@ -40,7 +40,7 @@ export interface ReplicasParts {
 }
 
 /** For so long a leader tries to reach a majority with a record. */
-export const COMMIT_WITHIN_MS = 5_000
+const COMMIT_WITHIN_MS = 5_000
 const PAGE = 1_000
 const AT_ONCE = 16
 /** Settled runs that a leader does not know any more it has let go of; younger ones it may just have made. */

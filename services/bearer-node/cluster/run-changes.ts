@@ -3,7 +3,7 @@ import { hasEnded, type RunRecord, type StageRecord } from './run-record.ts'
 /** What becomes of a run: each function answers the same record where nothing does. Version and epoch are set by whoever writes it. */
 
 /** A stage that is lost with its node is tried elsewhere, so often in all. */
-export const MOST_ATTEMPTS = 3
+const MOST_ATTEMPTS = 3
 
 export interface NewRun {
   readonly id: string

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { StartFailure } from '../../shared/start-failure.ts'
-import { CANONICAL } from './canonical.ts'
 import { paramsCheck } from './params.ts'
+import { CANONICAL } from './stages/canonical.ts'
 
 const schema = {
   type: 'object',

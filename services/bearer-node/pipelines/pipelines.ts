@@ -1,7 +1,7 @@
 import { StartFailure } from '../../shared/start-failure.ts'
 import type { Config } from '../config.ts'
-import { CANONICAL } from './canonical.ts'
 import { type ParamsCheck, paramsCheck } from './params.ts'
+import { CANONICAL } from './stages/canonical.ts'
 
 export type PipelineConfig = Config['pipelines'][string]
 

@@ -5,9 +5,9 @@ import { afterAll, expect, test } from 'vitest'
 import { until } from '../../shared/testing/service-process.ts'
 import { NodeTime, SimTime } from '../cluster/testing/sim-time.ts'
 import { timeOf } from '../cluster/time.ts'
-import { CANONICAL } from './canonical.ts'
 import { paramsCheck } from './params.ts'
 import { createStageRunner, type StageRun, type StageRunner } from './stage-runner.ts'
+import { CANONICAL } from './stages/canonical.ts'
 
 // Real programs. Where time is needed it is set.
 

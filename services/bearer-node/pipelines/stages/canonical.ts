@@ -1,11 +1,11 @@
 import { fileURLToPath } from 'node:url'
-import type { PipelineConfig } from './pipelines.ts'
+import type { PipelineConfig } from '../pipelines.ts'
 
-/** Programs beside this module, as they are: sources, or what was built of them. */
+/** Programs stand beside this module as sources, as what was built of them, and where services are bundled. */
 const suffix = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 
 function program(name: string): string[] {
-  return [process.execPath, fileURLToPath(new URL(`./stages/${name}.${suffix}`, import.meta.url))]
+  return [process.execPath, fileURLToPath(new URL(`./${name}-program.${suffix}`, import.meta.url))]
 }
 
 const TIMEOUT_MS = 60_000
