@@ -43,6 +43,8 @@ export interface AnswerBase {
   readonly status: number | null
   /** Error code, in the protocol's own words. */
   readonly error: string | null
+  /** Another one that it tells elsewhere: in its body beside a challenge, say. */
+  readonly otherError?: string | null
   /** What the far end said; empty where nothing came. */
   readonly body: string
   /** Why there was no whole answer. */

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { calledBy } from '../protocols/http/answer.ts'
 import { http } from '../protocols/http/index.ts'
 import { expectedText, refusalProblems } from './judge.ts'
 import type { Verdict } from './verdict.ts'
@@ -33,4 +34,21 @@ test('a refusal that comes late is none, by a bound that is as much longer as it
   expect(late(after(1_200, 6), 200)).toEqual([])
   expect(late(after(1_201, 6), 200)).toEqual(['it took 1201 ms, the bound is 1200 ms'])
   expect(expectedText(expected, after(1, 6))).toContain('within 30000 ms')
+})
+
+test('a record may name the code of the body where the challenge has none, and no other one', () => {
+  const headers = [['WWW-Authenticate', 'Bearer realm="b"']] as const
+  const { answer } = calledBy({ conn: 'c', status: 401, headers, body: '{"error":"unauthorized"}', ms: 1 }, () => false)
+  const recorded = (error: string | null) => {
+    const layer = 'http' as const
+    const record = { verdict: 'refused', layer, status: 401, error, guard: 'g', reason: 'r', principal: {} }
+    const told = { ...answer, answer, protocol: http, to: 'b', conn: 'c', verdict: 'refused', layer, promised: false }
+    const rest = { decisions: [record], ms: 1, leaks: [], answerLeaks: [], live: new Map(), credential: {} }
+    const verdict = { ...told, ...rest, effects: { observed: true } } as unknown as Verdict
+    return refusalProblems(verdict, { status: 401, reason: 'r', guard: 'g', layer })
+  }
+  expect([answer.error, answer.otherError]).toEqual([null, 'unauthorized'])
+  expect(recorded(null)).toEqual([])
+  expect(recorded('unauthorized')).toEqual([])
+  expect(recorded('invalid_token')).toEqual(['the record says error invalid_token'])
 })

@@ -157,7 +157,9 @@ function recordProblems(verdict: Verdict, expected: ExpectedRefusal): string[] {
   }
   if (record.layer !== layer) problems.push(`layer ${record.layer}, expected ${layer}`)
   if (record.status !== verdict.status) problems.push(`the record says status ${record.status}`)
-  if (record.error !== null && record.error !== verdict.error) problems.push(`the record says error ${record.error}`)
+  if (record.error !== null && ![verdict.error, verdict.otherError].includes(record.error)) {
+    problems.push(`the record says error ${record.error}`)
+  }
   return [
     ...problems,
     ...[...verdict.live.values()].flatMap((kind) => kind.refusalProblems?.(verdict, record) ?? []),

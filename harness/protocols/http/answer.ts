@@ -50,7 +50,11 @@ function readAnswer({ status, headers, body, failure }: Answer, wire?: HttpAnswe
   const [cacheControl] = headerValues(headers, 'cache-control')
   const allow = headerValues(headers, 'allow').join(', ') || undefined
   const error = errorOf(status, wwwAuthenticate, json)
-  return { status, body, json, failure, wwwAuthenticate, malformedChallenge, cacheControl, allow, error, wire }
+  const otherError = status === null || status < 400 ? null : codeIn(json)
+  return {
+    ...{ status, body, json, failure, wwwAuthenticate, malformedChallenge, cacheControl, allow, error, wire },
+    ...(otherError !== error && { otherError }),
+  }
 }
 
 /** The challenge's code, where there is a Bearer challenge (its absence is a statement too); else that of a JSON body. */
@@ -58,7 +62,11 @@ function errorOf(status: number | null, challenges: readonly Challenge[], json: 
   if (status === null || status < 400) return null
   const [bearer] = bearersIn(challenges)
   if (bearer !== undefined) return bearer.params.error ?? null
-  // OAuth has the code itself there (RFC 6749 section 5.2), others put it beside what they say to people.
+  return codeIn(json)
+}
+
+/** OAuth has the code itself there (RFC 6749 section 5.2), others put it beside what they say to people. */
+function codeIn(json: unknown): string | null {
   const error = memberOf(json, 'error')
   const code = memberOf(error, 'code') ?? error
   return typeof code === 'string' ? code : null
