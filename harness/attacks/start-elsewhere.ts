@@ -1,7 +1,5 @@
 import { basename } from 'node:path'
-import { serviceMain } from '../agent/command.ts'
 import type { Seat } from '../protocols/seat.ts'
-import { settings } from '../settings.ts'
 import { insiderAt } from '../site/insider.ts'
 import { NotInPlan, readRendered, rendered } from '../site/site-files.ts'
 import type { Insider } from '../topology/insider.ts'
@@ -33,7 +31,7 @@ export async function startElsewhere(lab: Lab) {
   if (command === undefined || !('service' in command.program)) {
     throw new NotInPlan(lab.site, `${lab.target.name} is none of the reference services`, [])
   }
-  const main = serviceMain(command.program.service, settings().services)
+  const program = `service:${command.program.service}`
   const own = JSON.parse(await readRendered(lab.site.site, lab.target.node, said.configuration, unit.name)) as Json
   count += 1
   const folder = `${rendered(lab.site.site, node, '@{unit}', unit.name)}/attack-${process.pid}-${count}`
@@ -53,7 +51,7 @@ export async function startElsewhere(lab: Lab) {
     const path = await write(`${name}.json`, JSON.stringify(configuration))
     const args = command.args.map((arg) => (arg === said.configuration ? path : arg))
     const began = performance.now()
-    const ended = await node.exec(['node', main, ...args, ...added])
+    const ended = await node.exec([program, ...args, ...added])
     const ms = performance.now() - began
     const isListening = (await Promise.all(ports.map((port) => answers(seat, port)))).includes(true)
     return { ...ended, isListening, ms }

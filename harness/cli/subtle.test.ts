@@ -42,29 +42,57 @@ beforeAll(async () => {
   const scratch = join(import.meta.dirname, '..', '..', '.holdfast', 'scratch')
   await mkdir(scratch, { recursive: true })
   folder = await mkdtemp(join(scratch, 'subtle-'))
-  await mkdir(join(folder, 'issuer'))
-  const scenario = `
-    import { expect, scenario } from 'holdfast/vitest'
-    const test = scenario('separate-auth')
-    test('A refuses what B minted for itself', async ({ site, credential }) => {
-      expect(await site.call('node-b', 'node-a', 'peering:connect', credential('peer-b-to-a'))).toBeAccepted()
-      const refused = { status: 401, error: 'invalid_token', reason: 'issuer_untrusted', guard: 'token.issuer' }
-      expect(await site.call('node-b', 'node-a', 'peering:connect', credential('node-b'))).toBeRefused(refused)
-    })`
-  await writeFile(join(folder, 'issuer', 'issuer.scenario.ts'), scenario)
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-test('a mutant under which a test fails is killed, after one that spoils the site, too, and one that changes nothing survives', async () => {
+/** What came of mutants under the one scenario `claim`, whose test is this. */
+async function tried(claim: string, lines: string, ...argv: string[]): Promise<readonly MutantOutcome[]> {
+  const cwd = await mkdtemp(join(folder, 'of-'))
+  await mkdir(join(cwd, claim))
+  const scenario = `
+    import { expect, scenario } from 'holdfast/vitest'
+    const test = scenario('separate-auth')
+    ${lines}`
+  await writeFile(join(cwd, claim, `${claim}.scenario.ts`), scenario)
   const script = join(import.meta.dirname, 'fixtures', 'try-mutants.ts')
-  const argv = ['--conditions=holdfast-source', script]
-  const { stdout } = await promisify(execFile)(process.execPath, argv, { cwd: folder })
+  const { stdout } = await promisify(execFile)(process.execPath, ['--conditions=holdfast-source', script, ...argv], {
+    cwd,
+  })
+  expect((await readdir(join(cwd, '.holdfast'))).filter((name) => name.startsWith('mutants-'))).toEqual([])
+  return JSON.parse(stdout)
+}
 
-  const test = 'issuer: A refuses what B minted for itself'
-  expect(JSON.parse(stdout)).toMatchObject([
-    { id: 'spoils', outcome: 'survived', held: [test] },
-    { id: 'gone', outcome: 'killed', by: test, why: expect.stringContaining('issuer_untrusted') },
-    { id: 'the same', outcome: 'survived', held: [test] },
+test('a mutant under which a test fails is killed, after one that spoils the site, too, and one that changes nothing survives', async () => {
+  const outcomes = await tried(
+    'issuer',
+    `test('A refuses what B minted for itself', async ({ site, credential }) => {
+      expect(await site.call('node-b', 'node-a', 'peering:connect', credential('peer-b-to-a'))).toBeAccepted()
+      const refused = { status: 401, error: 'invalid_token', reason: 'issuer_untrusted', guard: 'token.issuer' }
+      expect(await site.call('node-b', 'node-a', 'peering:connect', credential('node-b'))).toBeRefused(refused)
+    })`,
+  )
+
+  const by = 'issuer: A refuses what B minted for itself'
+  expect(outcomes).toMatchObject([
+    { id: 'spoils', outcome: 'survived', held: [by] },
+    { id: 'gone', outcome: 'killed', by, why: expect.stringContaining('issuer_untrusted') },
+    { id: 'the same', outcome: 'survived', held: [by] },
   ])
-  expect((await readdir(join(folder, '.holdfast'))).filter((name) => name.startsWith('mutants-'))).toEqual([])
+}, 300_000)
+
+test('a mutant is in a program that a test runs beside the units, too', async () => {
+  const outcomes = await tried(
+    'checked',
+    `test('its own configuration is good to it', async ({ site }) => {
+      const checking = ['service:auth-server', '--config', 'units/auth/config.json', '--check-config']
+      expect(await site.node('auth-a').exec(checking)).toMatchObject({ code: 0 })
+    })`,
+    'beside',
+  )
+
+  const by = 'checked: its own configuration is good to it'
+  expect(outcomes).toMatchObject([
+    { id: 'the other way round', outcome: 'killed', by, why: expect.stringContaining('78') },
+    { id: 'the same', outcome: 'survived', held: [by] },
+  ])
 }, 300_000)

@@ -1,32 +1,29 @@
 // Loaded with `--import` into a service, from outside: its modules are replaced by instrumented ones, in which every mutant waits to
 // be switched on by a file. What was come to, and which guards refused, is written back each time, and when the service ends: so it is
-// known what covers what.
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+// known what covers what. Several programs may be at one place, one after the other or at once: each writes a file of its own.
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 
-const folder = process.env.HOLDFAST_MUTANTS
-const site = process.env.HOLDFAST_MUTATED_SITE
-const answerFile = process.env.HOLDFAST_MUTATED_UNIT
+const { HOLDFAST_MUTANTS: folder, HOLDFAST_MUTATED_SITE: site, HOLDFAST_MUTATED_PLACE: place } = process.env
 const MODULE = /\/services\/(.+\.[tj]s)$/
 const SEAM = /^shared\/guard\.[tj]s$/
 const DECLARATION = /^export function guard\b/m
 const everyMs = 10
+/** The service that this program is of, by its entry, or that of its thread: whatever else a service runs is given the same environment. */
+const [, service] = /^.*\/services\/([^/]+)\//.exec(process.argv[1] ?? '') ?? []
 
-if (folder && site && answerFile) {
+if (folder && site && place && service) {
   let [turn, active] = readSwitch()
-  const before = seenBefore()
-  // A unit that a test starts anew goes on from what its process before came to.
-  const isAnew = before?.ended && before.turn === turn
-  let reached = new Set(isAnew ? before.reached : [])
-  let refused = new Set(isAnew ? before.refused : [])
+  let now = nothingIn(turn)
+  let before
   globalThis.holdfastMutant = (number) => {
-    reached.add(number)
+    now.reached.add(number)
     return number === active
   }
   globalThis.holdfastRefusal = (guard, refusal) => {
-    if (refusal !== undefined) refused.add(guard)
+    if (refusal !== undefined) now.refused.add(guard)
     return refusal
   }
   registerHooks({
@@ -38,34 +35,33 @@ if (folder && site && answerFile) {
       return { ...loaded, source: SEAM.test(path) ? withRecords(source) : source }
     },
   })
-  write({ turn })
-  process.on('exit', () => write({ turn, ended: true }))
+  if (isMainThread) {
+    mkdirSync(place, { recursive: true })
+    write(false)
+    process.on('exit', () => write(true))
+  }
   setInterval(() => {
     const [next, number] = readSwitch()
     if (next === turn) return
-    write({ turn: next })
-    reached = new Set()
-    refused = new Set()
+    before = now
+    now = nothingIn(next)
     turn = next
     active = number
+    if (isMainThread) write(false)
   }, everyMs).unref()
 
-  /** What was seen since the last turn. Threads of the service go along, and say nothing. */
-  function write(answer) {
-    if (!isMainThread) return
-    const seen = { ...answer, pid: process.pid, reached: [...reached], refused: [...refused] }
-    writeFileSync(`${answerFile}.part`, JSON.stringify(seen))
-    renameSync(`${answerFile}.part`, answerFile)
+  /** What was seen in this turn and the one before. Threads of the service go along, and say nothing. */
+  function write(hasEnded) {
+    const turns = before === undefined ? [now] : [before, now]
+    const seen = turns.map((one) => ({ turn: one.turn, reached: [...one.reached], refused: [...one.refused] }))
+    const file = join(place, `${process.pid}.json`)
+    writeFileSync(`${file}.part`, JSON.stringify({ pid: process.pid, turn, hasEnded, seen }))
+    renameSync(`${file}.part`, file)
   }
 }
 
-function seenBefore() {
-  try {
-    return JSON.parse(readFileSync(answerFile, 'utf8'))
-  } catch (failure) {
-    if (failure.code === 'ENOENT') return undefined
-    throw failure
-  }
+function nothingIn(turn) {
+  return { turn, reached: new Set(), refused: new Set() }
 }
 
 /** `TURN NUMBER`, number 0 for none. */
@@ -75,7 +71,7 @@ function readSwitch() {
 
 function instrumented(path) {
   try {
-    return readFileSync(join(folder, path), 'utf8')
+    return readFileSync(join(folder, 'services', service, path), 'utf8')
   } catch (failure) {
     if (failure.code === 'ENOENT') return undefined
     throw failure
