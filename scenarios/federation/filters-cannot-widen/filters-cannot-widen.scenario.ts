@@ -1,135 +1,132 @@
 import { expect, scenario } from 'holdfast/vitest'
-import { type EnrolledPeer, type Federation, federation, type ScopeDocument } from '../federation.ts'
+import { type EnrolledPeer, type Federation, federation, type ScopeDocument, type Tenant } from '../federation.ts'
 import { invalid } from '../lending.ts'
 import { expectRefused } from '../refusals.ts'
-import { type Drawn, type Filter, Lot, type Resource, resources } from './drawn.ts'
+import { bringIn } from '../tenants.ts'
+import { anything, drawFilter, drawNarrow, drawScopes, drawWorld, Lot, type Resource, resources } from './drawn.ts'
+import { isAsked, Model } from './model.ts'
 
 const test = scenario('federation').extend('federation', federation)
 
-const subjects = ['alice', 'bob', 'carol', 'erin'] as const
-const scopesOfEach = 15
-const requestsOfEach = 3
-/** Words of which each row has one. */
-const anything = 'plan OR remembers OR alice OR bob OR carol OR erin OR T1 OR T2'
-
-/** What the model looks at of a row. */
-interface Row {
-  readonly id: string
-  readonly teamId?: string | null
-  readonly status?: string
-  readonly createdAt: string
-}
-
-/** A user of the lender, with all that it sees there by its own query. */
-interface Home {
-  readonly id: string
-  readonly shares: boolean
-  /** Teams of each user. */
-  readonly teamsOf: (id: string) => readonly string[]
-  /** In their order; undefined: taken away. */
-  readonly rows: Readonly<Record<Resource, readonly Row[] | undefined>>
-}
-
-async function homeOf(federation: Federation, name: string): Promise<Home> {
-  const { id, tenant, sharePersonal = true } = federation.seed('b').user(name)
-  const user = await federation.asUser('b', name)
-  const rowsOf = async (resource: Resource) => {
-    const reply = await user.list(resource, { source: 'local', limit: 1000 })
-    return [resource, reply.status === 403 ? undefined : reply.value.items] as const
-  }
-  return {
-    id,
-    shares: sharePersonal,
-    teamsOf: (one) =>
-      tenant.teams.filter(({ members }) => members.some(({ user }) => user === one)).map((team) => team.id),
-    rows: Object.fromEntries(await Promise.all(resources.map(rowsOf))) as unknown as Home['rows'],
-  }
-}
-
-function isLent(resource: Resource, { id, teamId = null }: Row, { filters = {} }: ScopeDocument, home: Home): boolean {
-  const { include_teams: included, include_personal: personal = true } = filters[resource] ?? {}
-  const ofTeam = (team: string) => home.teamsOf(home.id).includes(team) && (included?.includes(team) ?? true)
-  const ofPerson = personal && home.shares
-  if (resource === 'teams') return ofTeam(id)
-  if (resource === 'users') return (id === home.id && ofPerson) || home.teamsOf(id).some(ofTeam)
-  return teamId === null ? ofPerson : ofTeam(teamId)
-}
-
-function isAsked({ teamId, status, createdAt }: Row, asked: Filter): boolean {
-  return (
-    (asked.teamId === undefined || teamId === asked.teamId) &&
-    (asked.status === undefined || status === asked.status) &&
-    (asked.createdAfter === undefined || createdAt > asked.createdAfter) &&
-    (asked.createdBefore === undefined || createdAt < asked.createdBefore)
-  )
-}
+/** How many scopes are tried for a subject: every way of every filter for the first, and some for the others. */
+const scopesOf = [Number.POSITIVE_INFINITY, 4, 3, 0, 3]
+const narrowScopesOf = 2
+const everyRow = 1000
 
 const idsOf = (rows: readonly { id: string }[]) => rows.map(({ id }) => id)
 
-/** How many rows were lent, not lent, not asked for: where there are hardly any, nothing was shown. */
-const seen = { refused: 0, lent: 0, byScope: 0, byCaller: 0, pages: 0 }
+/** How much was lent, not lent, not asked for: where there is hardly any, nothing was shown. */
+type Counts = Record<'refused' | 'lent' | 'byScope' | 'byCaller' | 'pages', number>
 
-/** A list, a search and each single row, against the model. */
-async function compare(
-  federation: Federation,
-  peer: EnrolledPeer,
-  home: Home,
-  scope: ScopeDocument,
-  { seed, resource, limit, filter }: Drawn,
-): Promise<void> {
-  const what = JSON.stringify({ seed, subject: home.id, scope, resource, limit, filter })
-  const native = home.rows[resource]
-  const isExcluded = scope.excluded_resources?.includes(resource) ?? false
-  if (isExcluded || !scope.resources.includes(resource) || native === undefined) {
-    const left = scope.resources.includes(resource) ? 'rbac_denied' : 'resource_not_granted'
+/** A user of the lender with the grant that changes. */
+interface Lent {
+  readonly federation: Federation
+  readonly tenant: Tenant
+  readonly subject: Tenant['users'][number]
+  readonly peer: EnrolledPeer
+  readonly model: Model
+  readonly lot: Lot
+  readonly seen: Counts
+  /** What is told with a failure. */
+  readonly told: (more: object) => string
+}
+
+async function changeScope({ federation, tenant, peer }: Lent, scope: ScopeDocument): Promise<void> {
+  const admin = await federation.asAdmin('b', tenant.name)
+  await admin.ask('grant:scope', { parameters: { id: peer.grant.grantId }, body: { scope, allowSensitive: true } })
+}
+
+/** At home each sees what the model says, in that order: else nothing follows from what is lent. */
+async function compareAtHome({ federation, subject, model, told }: Lent): Promise<void> {
+  const user = await federation.asUser('b', subject.name)
+  for (const resource of resources) {
+    const reply = await user.list(resource, { source: 'local', limit: everyRow })
+    if (model.isDenied(resource)) expect(reply.status, told({ resource })).toBe(403)
+    else expect(idsOf(reply.value.items), told({ resource })).toEqual(idsOf(model.atHome(resource)))
+  }
+}
+
+/** All of a resource page by page, a part of it that a caller asks for, and one row of any that there are. */
+async function compare(lent: Lent, scope: ScopeDocument, resource: Resource): Promise<void> {
+  const { federation, tenant, peer, model, lot, seen } = lent
+  const [filter, limit] = [drawFilter(lot, resource, idsOf(tenant.teams)), lot.one([1, 2, 50, everyRow])]
+  const what = lent.told({ scope, resource, filter, limit })
+  const refusal = model.refusal(resource, scope)
+  if (refusal !== undefined) {
     const reply = await peer.list(resource, { limit, filter })
-    expect([reply.status, await federation.reason(reply)], what).toEqual([403, isExcluded ? 'resource_excluded' : left])
+    expect([reply.status, await federation.reason(reply)], what).toEqual([403, refusal])
     seen.refused += 1
     return
   }
-  const lent = native.filter((row) => isLent(resource, row, scope, home))
-  const expected = idsOf(lent.filter((row) => isAsked(row, filter)))
+  const all = model.lent(resource, scope)
+  expect(idsOf(await peer.all(resource, { limit: everyRow })), what).toEqual(idsOf(all))
+
+  const asked = all.filter((row) => isAsked(row, filter))
   const most = Math.min(limit, scope.max_rows_per_query!)
-  const first = (await peer.list(resource, { limit, filter })).value
-  expect(idsOf(first.items), what).toEqual(expected.slice(0, most))
-  expect([first._truncated, first.nextCursor !== null], what).toEqual(Array(2).fill(expected.length > most))
-  if (first.nextCursor !== null) expect(idsOf(await peer.all(resource, { limit, filter })), what).toEqual(expected)
+  const page = (await peer.list(resource, { limit, filter })).value
+  expect(idsOf(page.items), what).toEqual(idsOf(asked).slice(0, most))
+  expect([page._truncated, page.nextCursor !== null], what).toEqual(Array(2).fill(asked.length > most))
+  if (page.nextCursor !== null) expect(idsOf(await peer.all(resource, { limit, filter })), what).toEqual(idsOf(asked))
 
-  const hits = (await peer.search(anything, { resources: [resource], limit })).value
-  const found = idsOf(hits.items)
-  expect(found, what).toHaveLength(Math.min(most, lent.length))
-  expect(idsOf(lent), what).toEqual(expect.arrayContaining(found))
-  expect(hits._truncated, what).toBe(lent.length > most)
-
-  const single = native.at(-1)
-  if (single !== undefined) {
-    const { status } = await peer.get(resource, single.id)
-    expect(status, `${what}: ${single.id}`).toBe(lent.includes(single) ? 200 : 404)
-  }
-  seen.lent += expected.length
-  seen.byScope += native.length - lent.length
-  seen.byCaller += lent.length - expected.length
-  seen.pages += first.nextCursor === null ? 0 : 1
+  const single = lot.one(idsOf(tenant[resource]))
+  expect((await peer.get(resource, single)).status, `${what}: ${single}`).toBe(idsOf(all).includes(single) ? 200 : 404)
+  const seenAtHome = model.atHome(resource).length
+  seen.lent += all.length
+  seen.byScope += seenAtHome - all.length
+  seen.byCaller += all.length - asked.length
+  seen.pages += all.length > scope.max_rows_per_query! || asked.length > most ? 1 : 0
 }
 
-test('whatever is drawn of scopes and requests, what comes is the local rows of the subject that both let through', async ({
+/** Of all that a grant lends, without a word of which resources. */
+async function compareSearch({ peer, model, told }: Lent, scope: ScopeDocument): Promise<void> {
+  const lends = resources.filter((resource) => model.refusal(resource, scope) === undefined)
+  const all = lends.flatMap((resource) => idsOf(model.lent(resource, scope)).map((id) => `${resource} ${id}`))
+  const { items, _truncated } = (await peer.search(anything, { limit: everyRow })).value
+  const found = items.map(({ resource, id }) => `${resource} ${id}`)
+  const most = Math.min(all.length, scope.max_rows_per_query!)
+  expect(new Set(found).size, told({ scope })).toBe(most)
+  expect(all, told({ scope })).toEqual(expect.arrayContaining(found))
+  expect(_truncated, told({ scope })).toBe(all.length > most)
+}
+
+async function tryScopes(lent: Lent, many: number): Promise<void> {
+  await compareAtHome(lent)
+  const { lot, tenant, peer, told } = lent
+  const teams = idsOf(tenant.teams)
+  const narrow = Array.from({ length: narrowScopesOf }, () => drawNarrow(lot, teams))
+  for (const scope of [...drawScopes(lot, teams).slice(0, many), ...narrow]) {
+    await changeScope(lent, scope)
+    for (const resource of resources) await compare(lent, scope, resource)
+    await compareSearch(lent, scope)
+    const { resources: shown } = (await peer.capabilities()).value
+    const granted = scope.resources.filter((name) => !scope.excluded_resources!.includes(name))
+    expect(shown.toSorted(), told({ scope })).toEqual(granted.toSorted())
+  }
+}
+
+test('whatever is drawn of data, scopes and requests, what comes is what the subject sees at home and both let through', async ({
   federation,
 }) => {
-  const admin = await federation.asAdmin('b')
-  const teams = ['T1', 'T2'].map((team) => federation.seed('b').team(team).id)
   const lot = new Lot()
-  for (const subject of subjects) {
-    const peer = await federation.asPeer('scope-all', { subject, allowSensitive: true })
-    const home = await homeOf(federation, subject)
-    const times = Object.values(home.rows).flatMap((rows) => rows?.map(({ createdAt }) => createdAt) ?? [])
-    for (let round = 0; round < scopesOfEach; round += 1) {
-      const scope = lot.scope({ teams })
-      await admin.ask('grant:scope', { parameters: { id: peer.grant.grantId }, body: { scope, allowSensitive: true } })
-      for (let request = 0; request < requestsOfEach; request += 1)
-        await compare(federation, peer, home, scope, lot.request({ teams, times }, scope))
-    }
-  }
-  for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThan(3)
+  const tenant = drawWorld(lot)
+  await bringIn(federation, tenant)
+  federation.seed('b').add(tenant)
+  const gone = tenant.users.at(-1)!.id
+  await (await federation.asAdmin('b', tenant.name)).ask('user:delete', { parameters: { id: gone } })
+
+  const seen: Counts = { refused: 0, lent: 0, byScope: 0, byCaller: 0, pages: 0 }
+  const tries = tenant.users.slice(0, scopesOf.length).map((subject) => ({ subject, lot: lot.apart() }))
+  await Promise.all(
+    tries.map(async ({ subject, lot: own }, at) => {
+      if (scopesOf[at] === 0) return
+      const scope: ScopeDocument = { resources: ['tasks'] }
+      const peer = await federation.enrol({ subject: subject.name, scope })
+      const told = (more: object) => JSON.stringify({ seed: lot.seed, subject: at, ...more })
+      const model = new Model(tenant, subject.id, gone)
+      await tryScopes({ federation, tenant, subject, peer, model, lot: own, seen, told }, scopesOf[at]!)
+    }),
+  )
+  for (const [what, count] of Object.entries(seen)) expect(count, `${what}, seed ${lot.seed}`).toBeGreaterThan(10)
 })
 
 test('what would widen a filter is no part of a request, and the same list without it is answered', async ({
