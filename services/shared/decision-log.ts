@@ -21,6 +21,8 @@ export interface Decision {
   target: string
   principal: Readonly<Record<string, string>>
   ms: number
+  /** Of what was not valid yet: so many seconds more, and it is. */
+  skewSeconds?: number
   /** Of refusals that anybody can provoke: so many before this one stand in no record. */
   notWritten?: number
 }

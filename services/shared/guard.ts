@@ -18,6 +18,8 @@ export interface Refusal {
   retryAfter?: number
   /** Methods for `Allow`. */
   allow?: readonly string[]
+  /** For the decision log, of what is not valid yet: by how many whole seconds the clock here is behind where it is, or more. */
+  skewSeconds?: number
 }
 
 export interface Guard<Context> {

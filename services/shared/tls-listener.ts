@@ -244,11 +244,10 @@ async function judge(connection: TlsConnection, options: Deciding): Promise<bool
   const started = performance.now()
   const found = await firstRefusal([options.gate].flat(), connection)
   if (found === undefined) return true
+  const { reason, skewSeconds } = found.refusal
   record(options, connection, {
-    layer: 'tls',
-    status: null,
-    guard: found.guard,
-    reason: found.refusal.reason,
+    ...{ layer: 'tls', status: null, guard: found.guard, reason },
+    ...(skewSeconds !== undefined && { skewSeconds }),
     ms: performance.now() - started,
   })
   return false
@@ -310,7 +309,7 @@ function answerUnread(status: number, socket: TLSSocket): void {
 }
 
 type Met = Pick<TlsConnection, 'conn' | 'listener' | 'certificate'>
-type Refused = Pick<Decision, 'layer' | 'status' | 'guard' | 'reason' | 'ms'>
+type Refused = Pick<Decision, 'layer' | 'status' | 'guard' | 'reason' | 'skewSeconds' | 'ms'>
 
 /** What the listener itself refuses. */
 function record(options: Deciding, met: Met, refused: Refused): void {

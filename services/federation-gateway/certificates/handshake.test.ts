@@ -21,6 +21,15 @@ test.each([
   expect(tlsChain.check({ authorizationError: Object.assign(new Error('x'), { code }) })).toEqual(T0(reason))
 })
 
+test('one that has not begun says by how much, in whole seconds, and nothing else does', () => {
+  const check = (code: string, beginsInMs: number) => tlsChain.check({ ...verdict(code), beginsInMs })
+  expect(check('CERT_NOT_YET_VALID', 14_001)).toEqual({ ...T0('cert_not_yet_valid'), skewSeconds: 15 })
+  expect(check('CERT_NOT_YET_VALID', 15_000)).toMatchObject({ skewSeconds: 15 })
+  // It is a CA above it that has not begun.
+  expect(check('CERT_NOT_YET_VALID', -1)).toEqual(T0('cert_not_yet_valid'))
+  expect(check('CERT_HAS_EXPIRED', 15_000)).toEqual(T0('cert_expired'))
+})
+
 test.each([
   ['CERT_REVOKED', 'cert_revoked'],
   ['CRL_HAS_EXPIRED', 'crl_stale'],

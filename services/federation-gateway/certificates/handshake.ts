@@ -6,6 +6,8 @@ export interface HandshakeFailure {
   readonly code?: string
   /** `authorizationError` of the socket: OpenSSL's verdict on the certificate. */
   readonly authorizationError?: string | Error | null
+  /** Until the certificate begins, in milliseconds: 0 or less once it has. */
+  readonly beginsInMs?: number
 }
 
 const OF_CHAIN: Readonly<Record<string, string>> = {
@@ -30,7 +32,8 @@ export const tlsChain = guard<HandshakeFailure>(
     if (failure.code === NO_CERTIFICATE) return { reason: 'cert_missing', status: null }
     const verdict = verdictOf(failure)
     if (verdict === undefined || Object.hasOwn(OF_CRL, verdict)) return undefined
-    return { reason: named(OF_CHAIN, verdict) ?? 'cert_untrusted', status: null }
+    const reason = named(OF_CHAIN, verdict) ?? 'cert_untrusted'
+    return { reason, status: null, ...(reason === 'cert_not_yet_valid' && skewIn(failure)) }
   },
 )
 
@@ -39,6 +42,11 @@ export const tlsCrl = guard<HandshakeFailure>('tls.crl', Object.values(OF_CRL), 
   const reason = named(OF_CRL, verdictOf(failure) ?? '')
   return reason === undefined ? undefined : { reason, status: null }
 })
+
+/** Of the leaf: a CA above it may be what has not begun. */
+function skewIn({ beginsInMs = 0 }: HandshakeFailure): { skewSeconds?: number } {
+  return beginsInMs > 0 ? { skewSeconds: Math.ceil(beginsInMs / 1_000) } : {}
+}
 
 function verdictOf({ authorizationError: verdict }: HandshakeFailure): string | undefined {
   if (verdict === undefined || verdict === null || verdict === '') return undefined

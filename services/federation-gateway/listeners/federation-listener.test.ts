@@ -267,6 +267,11 @@ describe('a handshake ends before any byte of HTTP', () => {
         conn: expect.stringMatching(/127\.0\.0\.1:\d+$/),
       },
     ])
+    const skew = reason === 'cert_not_yet_valid' ? day / 1_000 : undefined
+    const [decision] = lending.decisions
+    if (skew === undefined) expect(decision).not.toHaveProperty('skewSeconds')
+    // It was made a moment ago, and begins with a whole second.
+    else expect(Math.abs(decision!.skewSeconds! - skew)).toBeLessThan(30)
     expect(lending.entries).toEqual([])
     expect(await shake(site.client)).toMatch(/^HTTP\/1\.1 200/)
   })

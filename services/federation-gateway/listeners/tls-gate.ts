@@ -53,7 +53,8 @@ function verdictOn(socket: TLSSocket, anchors: readonly X509Certificate[], open:
   if (socket.authorized) return open.isRevoked(leaf) ? { authorizationError: 'CERT_REVOKED' } : {}
   const { authorizationError } = socket
   // Not let in, and nobody has said why: whatever it is, no path leads to the anchor.
-  return { authorizationError: (isBelow(leaf, anchors) && authorizationError) || 'UNSPECIFIED' }
+  const beginsInMs = leaf.validFromDate.getTime() - Date.now()
+  return { authorizationError: (isBelow(leaf, anchors) && authorizationError) || 'UNSPECIFIED', beginsInMs }
 }
 
 /** Whether one of these signed the certificate, or one of those that were sent with it. */
