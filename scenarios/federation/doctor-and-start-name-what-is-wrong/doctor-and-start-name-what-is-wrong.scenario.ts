@@ -210,8 +210,20 @@ const faults: readonly Fault[] = [
 const ofFederation = ['ca.https', 'ca.pin', 'ca.health', 'ca.provisioner', 'ca.clock', 'ca.crl']
 const ofDatabase = ['postgres.connect', 'postgres.version', 'postgres.migrations', 'postgres.roles']
 
+/** Programs where those of a PostgreSQL would be: no doctor starts them. */
+async function ownPostgres({ site }: Federation): Promise<string> {
+  const names = ['postgres', 'initdb'].map((name) => `given/bin/${name}`)
+  for (const name of names) await putFile(site, 'gateway-b', name, '#!/bin/sh\nexit 1\n')
+  await runOn(site, 'gateway-b', 'chmod', '755', ...names)
+  return names[0]!
+}
+
 /** What each tier has of all that a gateway can stand on: what is left out is not looked at, and all else is well. */
-const tiers: readonly (readonly [tier: string, change: (json: Json) => void, unseen: readonly string[]])[] = [
+const tiers: readonly (readonly [
+  tier: string,
+  change: (json: Json, federation: Federation) => void | Promise<void>,
+  unseen: readonly string[],
+])[] = [
   ['federated', () => {}, []],
   [
     'standalone',
@@ -223,10 +235,11 @@ const tiers: readonly (readonly [tier: string, change: (json: Json) => void, uns
   ],
   [
     'local',
-    (json) => {
+    async (json, federation) => {
       json.tier = 'local'
       for (const key of ['sealing', 'stepCa', 'clientCa', 'crl', 'databaseUrlFile']) delete json[key]
       json.dataDir = 'given/data'
+      json.postgres = await ownPostgres(federation)
     },
     // Its own PostgreSQL runs while the gateway does.
     [...ofDatabase, ...ofFederation],
@@ -236,11 +249,23 @@ const tiers: readonly (readonly [tier: string, change: (json: Json) => void, uns
 test.for(tiers)(
   'of a gateway of tier %s that is well nothing failed',
   async ([tier, change, unseen], { federation }) => {
-    const found = await doctor(federation, await changed(federation, change))
+    const found = await doctor(federation, await changed(federation, (json) => change(json, federation)))
     expect(found).toMatchObject({ code: 0, tier, ok: true, failed: [] })
     expect(found.skipped.filter((id) => [...ofFederation, ...ofDatabase].includes(id))).toEqual(unseen)
   },
 )
+
+test('a gateway of tier local whose PostgreSQL is no program', async ({ federation }) => {
+  const [, local] = tiers.find(([tier]) => tier === 'local')!
+  const config = await changed(federation, async (json) => {
+    await local(json, federation)
+    json.postgres = 'given/bin/none'
+  })
+  const found = await doctor(federation, config)
+  expect(found).toMatchObject({ code: 1, ok: false, failed: [{ id: 'postgres.connect' }] })
+  expect(found.failed[0]!.remedy).toContain('name the program of a PostgreSQL')
+  expect((await run(federation, config, 'start')).code).toBe(78)
+})
 
 /** The doctor names this check, with a way out, and such a gateway does not start. */
 async function expectFound(federation: Federation, config: string, [, check, said]: readonly [string, string, RegExp]) {

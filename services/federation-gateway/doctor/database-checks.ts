@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Keyring, SealFailure } from '../sealing/keyring.ts'
 import { one } from '../storage/database.ts'
-import { embeddedUrl } from '../storage/embedded.ts'
+import { embeddedObstacle, embeddedUrl } from '../storage/embedded.ts'
 import { MigrationMismatch, migrationsOf, missingOf } from '../storage/migrate.ts'
 import { setting } from '../storage/settings.ts'
 import { mayChange, OLDEST_VERSION } from '../storage/start-check.ts'
@@ -11,10 +11,8 @@ import type { Examined } from './examined.ts'
 import { type Finding, fail, failAs, notMade, ok, warn } from './finding.ts'
 
 export async function connect(examined: Examined): Promise<Finding> {
-  const { dataDir } = examined.configuration!
-  // One of its own is not started: it may be that somebody has stopped it.
-  const databaseUrl = examined.start!.secrets!.databaseUrl ?? (await embeddedUrl(dataDir))
-  if (databaseUrl === undefined) return notMade(`the PostgreSQL in ${dataDir} does not run: it does with the gateway`)
+  const databaseUrl = examined.start!.secrets!.databaseUrl ?? (await embeddedUrl(examined.configuration!.dataDir))
+  if (databaseUrl === undefined) return ofEmbedded(examined)
   examined.databaseUrl = databaseUrl
   const target = URL.parse(databaseUrl)
   if (target === null || !/^postgres(ql)?:$/.test(target.protocol)) {
@@ -29,6 +27,14 @@ export async function connect(examined: Examined): Promise<Finding> {
   if (isLoopback(target.hostname) || target.searchParams.get('sslmode') === 'verify-full') return ok(`${place} answers`)
   const remedy = 'add sslmode=verify-full to databaseUrl'
   return warn(`${place} answers, over a network and without a proof that it is the right one`, remedy)
+}
+
+/** One of its own is not started: it may be that somebody has stopped it. What would keep it from being started is told all the same. */
+async function ofEmbedded({ configuration }: Examined): Promise<Finding> {
+  const { dataDir, postgres: program } = configuration!
+  const obstacle = await embeddedObstacle({ dataDir, program })
+  if (obstacle !== undefined) return failAs(obstacle.message, 'see gateway start')
+  return notMade(`the PostgreSQL in ${dataDir} does not run: it does with the gateway`)
 }
 
 function isLoopback(host: string): boolean {

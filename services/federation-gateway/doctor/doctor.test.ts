@@ -169,6 +169,31 @@ test.each(['local', 'standalone'])('in tier %s nothing of federation is looked a
   expect(find('postgres.connect').status).toBe(tier === 'local' ? 'skip' : 'ok')
 })
 
+test('in tier local, what keeps its own PostgreSQL from being started fails postgres.connect', async () => {
+  const local = { tier: 'local', sealing: undefined, stepCa: undefined, crl: undefined, databaseUrl: undefined }
+  const program = put('', 0o755)
+  const beside = join(folder, 'initdb')
+  const look = (postgres: string) => examine({ ...local, postgres, dataDir: join(folder, 'none') })
+  const [absent, bare, unexecutable] = [await look(join(folder, 'no')), await look(program), await look(put('', 0o644))]
+  writeFileSync(beside, '', { mode: 0o755 })
+  const whole = await look(program)
+  rmSync(beside)
+
+  const remedy = 'name the program of a PostgreSQL (postgres)'
+  for (const [{ failed, find }, said] of [
+    [absent, /\/no cannot be executed \(ENOENT\)$/],
+    [bare, /\/initdb cannot be executed \(ENOENT\)$/],
+    [unexecutable, /cannot be executed \(EACCES\)$/],
+  ] as const) {
+    expect(failed).toEqual(['postgres.connect'])
+    expect(find('postgres.connect')).toMatchObject({ detail: expect.stringMatching(said), remedy })
+  }
+  expect(whole.find('postgres.connect')).toMatchObject({
+    status: 'skip',
+    detail: expect.stringContaining('does not run'),
+  })
+})
+
 const fingerprint = () => root.certificate.fingerprint256.replaceAll(':', '').toLowerCase()
 
 /** One peer, whose key is sealed as the configuration says. */

@@ -92,7 +92,11 @@ test('it makes a PostgreSQL of its own, serves by it, and takes it along when it
   // A command beside it uses the same one, and leaves it running.
   expect(await run(['migrate'])).toMatchObject({ code: 0, stdout: '{"done":[]}\n' })
   expect(await ready()).toBe(200)
-  expect(await connection()).toMatchObject({ status: 'ok', detail: expect.stringContaining('127.0.0.1') })
+  const report = await examined()
+  expect(report).toMatchObject({ tier: 'local', ok: true })
+  expect(connectionIn(report)).toMatchObject({ status: 'ok', detail: expect.stringContaining('127.0.0.1') })
+  const ofDatabase = report.checks.filter(({ id }) => id.startsWith('postgres.') && id !== 'postgres.vector')
+  expect(ofDatabase.map(({ status }) => status)).toEqual(['ok', 'ok', 'ok', 'ok', 'ok'])
   const password = readFileSync(join(folder, 'data/postgres-password'), 'utf8')
   const args = execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })
   for (const told of [args, gateway.stderr(), migrated.stdout, migrated.stderr]) expect(told).not.toContain(password)
@@ -100,13 +104,17 @@ test('it makes a PostgreSQL of its own, serves by it, and takes it along when it
   expect(await gateway.exited).toBe(0)
   expect(servers()).toEqual([])
   // A doctor starts nothing.
-  expect(await connection()).toMatchObject({ status: 'skip', detail: expect.stringContaining('does not run') })
+  const unlit = connectionIn(await examined())
+  expect(unlit).toMatchObject({ status: 'skip', detail: expect.stringContaining('does not run') })
   expect(servers()).toEqual([])
 })
 
-async function connection() {
-  const { stdout } = await run(['doctor', '--json'])
-  return (JSON.parse(stdout) as DoctorReport).checks.find(({ id }) => id === 'postgres.connect')
+async function examined(changes: object = {}): Promise<DoctorReport> {
+  return JSON.parse((await run(['doctor', '--json'], changes)).stdout)
+}
+
+function connectionIn({ checks }: DoctorReport) {
+  return checks.find(({ id }) => id === 'postgres.connect')!
 }
 
 test('one that a killed gateway has left is found again', async () => {
@@ -123,7 +131,7 @@ test('one that a killed gateway has left is found again', async () => {
   await until(() => servers().length === 0, 'the PostgreSQL to end')
 })
 
-test.each([
+test.each<[what: string, spoil: () => object, message: RegExp, doctor: readonly [detail: RegExp, remedy: RegExp]]>([
   [
     'a data folder of others, too',
     () => {
@@ -133,12 +141,24 @@ test.each([
       return {}
     },
     /dataDir .* is not a folder of this user alone; make it 0700/,
+    [/dataDir .* is not a folder of this user alone$/, /make it 0700, or name another/],
   ],
-  ['a program that is none', () => ({ postgres: '/bin/false' }), /initdb failed/],
-])('%s is refused by name', async (_, spoil, message) => {
-  const refused = await run(['start'], spoil())
+  [
+    'a program that is none',
+    () => ({ postgres: '/bin/false' }),
+    /initdb failed/,
+    [/^\/bin\/initdb cannot be executed \(ENOENT\)$/, /name the program/],
+  ],
+])('%s is refused by name, and named by the doctor', async (_, spoil, message, [detail, remedy]) => {
+  const changes = spoil()
+  const refused = await run(['start'], changes)
   expect([refused.code, refused.stderr]).toEqual([78, expect.stringMatching(message)])
   expect(refused.stderr).toMatch(/^gateway: store_unusable: [^\n]+\n$/)
+  const report = await examined(changes)
+  expect(report.checks.filter(({ status }) => status === 'fail')).toEqual([connectionIn(report)])
+  expect(connectionIn(report)).toMatchObject({
+    ...{ status: 'fail', detail: expect.stringMatching(detail), remedy: expect.stringMatching(remedy) },
+  })
 })
 
 test.runIf(isRoot)('root is told to be somebody else', async () => {

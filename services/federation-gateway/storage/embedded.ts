@@ -1,13 +1,13 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { access, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { access, constants, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { makeOwnFolder } from '../../shared/own-folder.ts'
+import { makeOwnFolder, ownFolderIn } from '../../shared/own-folder.ts'
 import { Database } from './database.ts'
 import { sql } from './statement.ts'
 import { StoreUnavailable } from './unavailable.ts'
@@ -70,6 +70,27 @@ export async function embeddedUrl(dataDir: string): Promise<string | undefined> 
   return password === undefined ? undefined : (await running(join(folder, 'postgres'), password))?.url
 }
 
+/** What would keep one from being started there by this user; nothing is made or started to find out. Undefined: nothing that can be seen. */
+export async function embeddedObstacle({ dataDir, program }: EmbeddedOptions): Promise<EmbeddedFailed | undefined> {
+  const folder = resolve(dataDir)
+  // Root may look at a gateway that is somebody else's, as it has to be.
+  if (process.getuid?.() !== 0 && (await ownFolderIn(folder)) === false) return foreignFolder(folder)
+  try {
+    const postgres = program ?? packaged()
+    for (const path of [postgres, join(dirname(postgres), 'initdb')]) await demandProgram(path)
+    return undefined
+  } catch (failure) {
+    if (failure instanceof EmbeddedFailed) return failure
+    throw failure
+  }
+}
+
+async function demandProgram(path: string): Promise<void> {
+  await access(path, constants.X_OK).catch((cause: NodeJS.ErrnoException) => {
+    throw new EmbeddedFailed(`${path} cannot be executed (${cause.code}); name the program of a PostgreSQL (postgres)`)
+  })
+}
+
 function urlAt(port: number, password: string): string {
   return `postgres://${OWNER}:${password}@127.0.0.1:${port}/${DATABASE}`
 }
@@ -86,8 +107,11 @@ async function running(cluster: string, password: string): Promise<{ pid: number
 const PASSWORD = 'postgres-password'
 
 async function ownFolder(folder: string): Promise<void> {
-  if (await makeOwnFolder(folder)) return
-  throw new EmbeddedFailed(`dataDir ${folder} is not a folder of this user alone; make it 0700, or name another`)
+  if (!(await makeOwnFolder(folder))) throw foreignFolder(folder)
+}
+
+function foreignFolder(folder: string): EmbeddedFailed {
+  return new EmbeddedFailed(`dataDir ${folder} is not a folder of this user alone; make it 0700, or name another`)
 }
 
 function packaged(): string {
