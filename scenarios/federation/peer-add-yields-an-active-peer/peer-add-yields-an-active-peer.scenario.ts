@@ -11,7 +11,12 @@ interface Listed {
   readonly state?: string
   readonly status?: string
   readonly remoteGrantId?: string | null
-  readonly certificates?: readonly { readonly state: string; readonly serial: string }[]
+  readonly certificates?: readonly {
+    readonly state: string
+    readonly serial: string
+    readonly 'x5t#S256': string
+    readonly notAfter: string
+  }[]
 }
 
 /** What a list of the program says of one thing. */
@@ -111,6 +116,76 @@ test('until it is there it is asked nothing, and nobody misses it', async ({ fed
     { withinMs: 5_000 },
   )
   expect(all).toEqual(['get', 'search', 'capabilities', 'list'])
+})
+
+/** All of the program's list of grants with this status. */
+async function grantsWith(federation: Federation, status: string): Promise<readonly Listed[]> {
+  const ran = commandLine(federation, 'b', 'grant', 'list', '--status', status, '--json')
+  return (await done<{ grants: Listed[] }>(ran)).grants
+}
+
+/** The line of a list that begins with this id, as people read it. */
+async function lineOf(federation: Federation, letter: string, list: 'peer' | 'grant', id: string): Promise<string> {
+  const { stdout } = await commandLine(federation, letter, list, 'list')
+  return stdout.split('\n').find((line) => line.startsWith(id)) ?? `no ${id} in ${stdout}`
+}
+
+test('grant list says of each grant in which state it is, and shows those of one state alone', async ({
+  federation,
+}) => {
+  const admin = await federation.asAdmin('b')
+  const [{ grantId: pending }, active, revoked, expired] = [
+    await federation.invite(),
+    await federation.enrol(),
+    await federation.enrol(),
+    await federation.enrol(),
+  ]
+  await admin.revoke(revoked.grant.grantId)
+  // Its time is over, and nobody has written that down so far.
+  const database = await federation.database('b')
+  const over = 'UPDATE federation_grants SET expires_at = now() WHERE id = $1 RETURNING status'
+  expect(await database.query(over, [expired.grant.grantId])).toEqual([{ status: 'active' }])
+
+  const [{ grantId: running }, { grantId: ended }, { grantId: late }] = [active.grant, revoked.grant, expired.grant]
+  const states = { pending, active: running, revoked: ended, expired: late }
+  for (const [status, id] of Object.entries(states)) {
+    const listed = await grantsWith(federation, status)
+    expect(new Set(listed.map((one) => one.status)), status).toEqual(new Set([status]))
+    const found = Object.values(states).filter((one) => listed.some((grant) => grant.id === one))
+    expect(found, status).toEqual([id])
+    expect(await lineOf(federation, 'b', 'grant', id)).toMatch(new RegExp(`^${id} +${status} +`))
+  }
+})
+
+test('peer list says of each peer in which state it is, with its certificate where it has one', async ({
+  federation,
+}) => {
+  const there = await federation.asAdmin('b')
+  const [waiting, active, ended] = [await federation.invite(), await federation.enrol(), await federation.enrol()]
+  await there.ask('peer:remove', { parameters: { id: ended.grant.peerId } })
+  const inbound = { pending: waiting.peerId, active: active.grant.peerId, revoked: ended.grant.peerId }
+  for (const [state, id] of Object.entries(inbound)) {
+    expect(await listed(federation, 'b', 'peer', id)).toMatchObject({ direction: 'inbound', state })
+    expect(await lineOf(federation, 'b', 'peer', id)).toMatch(new RegExp(`^${id} +inbound +\\S+ +${state}\\b`))
+  }
+
+  const { id: ownerUserId } = await newUser(federation)
+  const { enrollmentUrl, token } = await invitation(federation)
+  const here = await federation.asAdmin('a')
+  const { peerId: id, csrPem } = await here.ask('peer:keypair', { body: { enrollmentUrl, ownerUserId } })
+  expect(await listed(federation, 'a', 'peer', id)).toMatchObject({ state: 'pending', certificates: [] })
+  await here.ask('peer:cert', { parameters: { id }, body: await certified(federation, { token, csrPem }) })
+  const { certificates = [] } = (await listed(federation, 'a', 'peer', id))!
+  expect(certificates).toMatchObject([{ state: 'current', 'x5t#S256': expect.stringMatching(/^[\w-]{43}$/) }])
+  const [{ 'x5t#S256': x5t, serial, notAfter }] = certificates as [Required<Listed>['certificates'][number]]
+  // Other claims say how it comes to each of these states; here they are those that the database has.
+  const database = await federation.database('a')
+  for (const state of ['degraded', 'expired', 'revoked', 'broken', 'active']) {
+    await database.query('UPDATE federation_peers SET state = $2::peer_state WHERE id = $1', [id, state])
+    expect(await listed(federation, 'a', 'peer', id), state).toMatchObject({ direction: 'outbound', state })
+    const line = await lineOf(federation, 'a', 'peer', id)
+    expect(line.split(/ {2,}/).slice(3), line).toEqual([state, x5t, serial, notAfter])
+  }
 })
 
 test('peers and grants are shown without a key of either', async ({ federation }) => {
