@@ -47,14 +47,22 @@ export async function writeBrokerFiles(nsc: Nsc, configuration: Configuration): 
   await writeWhole(join(stateDir, RESOLVER_FILE), resolver, PRIVATE)
 }
 
-/** As nsc writes it, but for two things: where claims are kept, and the operator, which the broker has from its own file. */
+/** How long a broker asks other brokers for claims that it lacks. Clients give up after 2 s, and would not hear that they were refused. */
+const FETCH_WITHIN = '1s'
+
+/**
+ * As nsc writes it, but for three things: where claims are kept, how long others are asked for them, and the operator, which the broker
+ * has from its own file.
+ */
 async function resolverText(nsc: Nsc, { resolverDir }: Configuration): Promise<string> {
   const args = ['generate', 'config', '--nats-resolver', '--sys-account', 'SYS']
   const text = await nsc.run(args)
   const changed = text
     .replace(/^# Operator named .*\noperator: .*\n/m, '')
     .replace(/^(\s*)dir: .*$/m, (_, indent: string) => `${indent}dir: ${JSON.stringify(resolverDir)}`)
-  if (/^operator:/m.test(changed) || !changed.includes(`dir: ${JSON.stringify(resolverDir)}`)) {
+    .replace(/^(\s*)timeout: .*$/m, (_, indent: string) => `${indent}timeout: ${JSON.stringify(FETCH_WITHIN)}`)
+  const wanted = [`dir: ${JSON.stringify(resolverDir)}`, `timeout: ${JSON.stringify(FETCH_WITHIN)}`]
+  if (/^operator:/m.test(changed) || !wanted.every((line) => changed.includes(line))) {
     throw new NscFailed(`nsc ${args.join(' ')}`, 'printed a configuration in another form than that of 2.15')
   }
   return changed

@@ -12,7 +12,7 @@ import { accountClaims } from './claims.ts'
 import { pushAll } from './revoke.ts'
 import { nscOf } from './setup.ts'
 import { type Login, login, loginAs, startBroker, type TestBroker } from './testing/broker.ts'
-import { type TestSetup, testSetup } from './testing/setup.ts'
+import { impatientNsc, type TestSetup, testSetup } from './testing/setup.ts'
 
 let made: TestSetup
 let broker: TestBroker
@@ -148,6 +148,17 @@ test('a resolver that lost its claims gets them again', async () => {
 
   expect(await pushAll(broker.configuration)).toMatchObject({ pushed: ['ADMIN', 'AUTH', 'WORKLOAD'] })
   await using _user = await loginAs(broker, 'orchestrator_user')
+})
+
+test('a broker that does not answer in time is waited for longer, once', async () => {
+  const { resolverDir, nsc } = broker.configuration
+  const lose = () => broker.restart(() => rmSync(join(resolverDir, `${made.setUp.record.accounts.ADMIN}.jwt`)))
+  const impatient = impatientNsc(join(broker.configuration.stateDir, '..'), nsc)
+  const times = () => impatient.pushes().map((line) => / --timeout (\d+) /.exec(line)?.[1])
+
+  await lose()
+  expect(await pushAll({ ...broker.configuration, nsc: impatient.nsc })).toMatchObject({ pushed: ['ADMIN'] })
+  expect(times()).toEqual(['1', '5'])
 })
 
 test.runIf(canFreezeFiles)('a resolver that cannot keep claims is told, with the account that it lacks', async () => {

@@ -9,6 +9,9 @@ import { allAccounts } from './outputs.ts'
 import { nscOf } from './setup.ts'
 import { together } from './together.ts'
 
+/** How many times as long a broker is waited for that did not answer in time. */
+const PATIENCE = 5
+
 /** What became of the claims of each account. */
 export interface Pushed {
   readonly pushed: readonly AccountName[]
@@ -27,7 +30,7 @@ export async function pushClaims(configuration: Configuration): Promise<Pushed> 
     demandNotNewer(ours, found)
     const missing = ours.filter(({ name, jwt }) => found.get(name) !== jwt)
     // Each call of nsc waits its whole time for further brokers, so these wait side by side.
-    const refusals = await together(missing.map(({ name }) => pushOne(nsc, broker, name)))
+    const refusals = await together(missing.map(({ name }) => pushWithPatience(nsc, broker, name)))
     const refused = missing.flatMap(({ name }, at) => (refusals[at] === undefined ? [] : name))
     const [why] = refusals.filter((one) => one !== undefined)
     if (why !== undefined) throw new PushIncomplete(refused, why)
@@ -64,6 +67,13 @@ function demandNotNewer(ours: readonly Ours[], found: Found): void {
     return theirs !== undefined && decodeSigned(theirs).iat > decodeSigned(jwt).iat ? name : []
   })
   if (newer.length > 0) throw new ClaimsOlder(newer)
+}
+
+/** A broker that is slow to answer is pushed to once more, and waited for longer: the first time is that of all brokers that are not. */
+async function pushWithPatience(nsc: Nsc, broker: Broker, name: AccountName): Promise<string | undefined> {
+  const refusal = await pushOne(nsc, broker, name)
+  if (refusal === undefined || !/\btimeout\b/.test(refusal)) return refusal
+  return pushOne(nsc, { ...broker, timeoutSeconds: broker.timeoutSeconds * PATIENCE }, name)
 }
 
 /** @returns why the broker did not take the claims, undefined when it did */

@@ -96,7 +96,7 @@ test('a user with a role says nothing itself, and its key may what the role may'
   expect([...(template.sub?.allow ?? [])].sort()).toEqual([...ROLES.orchestrator_role.subscribe].sort())
 })
 
-test('the broker has the operator from one file only, and keeps claims where it is told', () => {
+test('the broker has the operator from one file only, and keeps claims where it is told, and asks nobody else for long', () => {
   const { stateDir, resolverDir } = made.configuration
   const resolver = readFileSync(join(stateDir, 'main-resolver.conf'), 'utf8')
   const system = readFileSync(join(stateDir, 'SYS.jwt'), 'utf8').trim()
@@ -105,6 +105,8 @@ test('the broker has the operator from one file only, and keeps claims where it 
   expect(resolver).toContain(`dir: "${resolverDir}"`)
   expect(resolver).toContain(`${decode(system).sub}: ${system}`)
   expect(resolver).toMatch(/^\s*allow_delete: false$/m)
+  // Less than clients wait for a broker, which is 2 s: they are to hear that they are refused.
+  expect(resolver.match(/^\s*timeout: .*$/gm)).toEqual(['    timeout: "1s"'])
 })
 
 test('no seed stands anywhere but in credentials, key files and the store of nsc', () => {

@@ -1,5 +1,5 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
-import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
@@ -63,6 +63,23 @@ export function failingNsc(
   ]
   writeFileSync(path, `${lines.join('\n')}\n`, { mode: 0o700 })
   return path
+}
+
+/** An nsc whose pushes get no answer from a broker in a second, as from one on a machine that starves; and how often it was pushed by. */
+export function impatientNsc(folder: string, nsc: string): { nsc: string; pushes(): string[] } {
+  const path = join(folder, 'nsc-impatient')
+  const log = `${path}.log`
+  const lines = [
+    '#!/bin/sh',
+    'case "$*" in push*)',
+    `  echo "$*" >> '${log}'`,
+    '  case "$*" in *"--timeout 1 "*) echo "[ERR ] failed to get response to push account: nats: timeout" >&2; exit 1;; esac;;',
+    'esac',
+    `exec '${nsc}' "$@"`,
+  ]
+  writeFileSync(path, `${lines.join('\n')}\n`, { mode: 0o700 })
+  const pushes = () => readFileSync(log, 'utf8').trim().split('\n')
+  return { nsc: path, pushes }
 }
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
