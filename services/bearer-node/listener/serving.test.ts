@@ -610,7 +610,7 @@ describe('a handler', () => {
     expect(here.routes.calls[0]!.signal.aborted).toBe(false)
     here.node.clock.move(1)
     await until(() => here.routes.calls[0]!.signal.aborted, 'its end')
-    await caller.closed
+    await caller.closed()
   })
 })
 
@@ -642,7 +642,7 @@ describe('a stream of events', () => {
       ended += 1
     })
     here.node.tokens!.replace({ sends: NEW, also: [] })
-    await stream.closed
+    await stream.closed()
     expect(stream.text).toContain('event: end\ndata: {"reason":"credential_ended"}\n\n')
     expect(here.node.records.at(-1)).toMatchObject({
       ...{ verdict: 'refused', layer: 'session', status: null, tokenRef: refOf(OLD) },
@@ -665,7 +665,7 @@ describe('a stream of events', () => {
     for (const { session } of [old, next, anonymous]) session.send('still', {})
     for (const { stream } of [old, next, anonymous]) await until(() => stream.text.includes('still'), 'the event')
     here.node.clock.move(1)
-    await old.stream.closed
+    await old.stream.closed()
     for (const { session } of [old, next, anonymous]) session.send('after', {})
     for (const { stream } of [next, anonymous]) await until(() => stream.text.includes('after'), 'the event')
     expect(old.stream.text).not.toContain('after')
@@ -687,7 +687,7 @@ describe('a stream of events', () => {
     one.stream.destroy()
     await until(() => ended.length === 1, 'the end of its caller')
     await here[Symbol.asyncDispose]()
-    await other.stream.closed
+    await other.stream.closed()
     expect(other.stream.text).toContain('data: {"reason":"stopping"}')
   })
 

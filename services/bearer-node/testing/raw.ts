@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { until } from '../../shared/testing/service-process.ts'
 
 /** An answer, as it came over the wire. */
 export interface RawAnswer {
@@ -52,7 +53,7 @@ export function requestOf(
 export class RawStream {
   readonly #socket: Socket
   #text = ''
-  readonly closed: Promise<void>
+  #isClosed = false
 
   constructor(port: number, bytes: Buffer) {
     this.#socket = connect({ host: '127.0.0.1', port })
@@ -60,12 +61,19 @@ export class RawStream {
       this.#text += chunk.toString('latin1')
     })
     this.#socket.on('error', () => {})
-    this.closed = new Promise((resolve) => this.#socket.once('close', () => resolve()))
+    this.#socket.once('close', () => {
+      this.#isClosed = true
+    })
     this.#socket.write(bytes)
   }
 
   get text(): string {
     return this.#text
+  }
+
+  /** Resolves once the other end has closed it; rejects where it does not within 10 s. */
+  closed(): Promise<void> {
+    return until(() => this.#isClosed, 'the end of the stream')
   }
 
   destroy(): void {
