@@ -290,19 +290,27 @@ describe('a certificate is renewed', () => {
     await until(async () => expect(await keyOf(id, 'previous')).toBeUndefined())
   })
 
-  test('on demand, once for all who ask together, over all processes', async () => {
+  test('on demand, once for all who ask together, and by one process at a time', async () => {
     const id = await enrolled()
     const csrs = renews()
+    const { renew } = lending.verbs
+    const answering = Promise.withResolvers<void>()
+    let asked = 0
+    lending.verbs.renew = async (...given) => {
+      asked += 1
+      await answering.promise
+      return renew(...given)
+    }
     const [one, two] = [await begin(), await begin()]
-    const results = await Promise.all([one.renew(id), one.renew(id), two.renew(id)])
-    expect(
-      results
-        .slice(0, 2)
-        .concat(await two.renew(id))
-        .filter(({ failure }) => failure === undefined).length,
-    ).toBeGreaterThan(1)
-    expect(new Set(csrs).size).toBe(csrs.length)
-    expect((await keyOf(id))!.csrPem).toBe(csrs.at(-1))
+    const together = [one.renew(id), one.renew(id)]
+    await until(() => expect(asked).toBe(1))
+    expect(await two.renew(id)).toEqual({ failure: 'renewal_busy' })
+    answering.resolve()
+    expect(await Promise.all(together)).toEqual([{}, {}])
+    expect([asked, csrs]).toEqual([1, [(await keyOf(id))!.csrPem]])
+    // Whoever asks later has another one.
+    expect(await two.renew(id)).toEqual({})
+    expect([csrs.length, (await keyOf(id))!.csrPem]).toEqual([2, csrs[1]])
   })
 
   test('by one process, and taken up by another one whose time for it comes', async () => {

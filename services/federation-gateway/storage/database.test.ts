@@ -17,6 +17,8 @@ afterAll(async () => {
   await cluster[Symbol.asyncDispose]()
 })
 
+/** A machine may be busy with others. */
+const until = <Value>(holds: () => Promise<Value>) => vi.waitFor(holds, { timeout: 20_000, interval: 20 })
 const failureOf = (work: Promise<unknown>) =>
   work.then(
     () => undefined,
@@ -86,19 +88,16 @@ describe('work that nobody does at the same time', () => {
   const other = () => database.open({ role: 'gateway_app', withinMs: 5_000 })
 
   test('is done by one of those who would do it, in whatever process, and by the next one after that', async () => {
-    let go = () => {}
-    const going = new Promise<void>((resolve) => {
-      go = resolve
-    })
+    const [begun, going] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
     const first = database.app.exclusively('work', async () => {
-      await going
+      begun.resolve()
+      await going.promise
       return 1
     })
-    await vi.waitFor(async () => {
-      expect(await other().exclusively('work', async () => 2)).toBeUndefined()
-    })
+    await begun.promise
+    expect(await other().exclusively('work', async () => 2)).toBeUndefined()
     expect(await other().exclusively('other work', async () => 2)).toEqual({ result: 2 })
-    go()
+    going.resolve()
     expect(await first).toEqual({ result: 1 })
     expect(await other().exclusively('work', async () => 2)).toEqual({ result: 2 })
   })
@@ -123,7 +122,7 @@ describe('work that nobody does at the same time', () => {
     expect(await failureOf(lost)).toBeInstanceOf(StoreUnavailable)
     // The server gives up what a session held a moment after it has told its end.
     const next = other()
-    await vi.waitFor(async () => expect(await next.exclusively('work', async () => 2)).toEqual({ result: 2 }))
+    await until(async () => expect(await next.exclusively('work', async () => 2)).toEqual({ result: 2 }))
   })
 })
 
@@ -147,18 +146,18 @@ describe('a database that cannot be asked', () => {
   })
 
   test('is one when all sessions are taken, and no later than its time', async () => {
-    const small = database.open({ withinMs: 300, sessions: 1 })
+    const small = database.open({ withinMs: 1_000, sessions: 1 })
     const began = performance.now()
     const failures: unknown[] = []
     await failureOf(small.transaction(async () => void failures.push(await failureOf(small.query(sql`SELECT 1`)))))
     const [failure] = failures
     expect(failure).toBeInstanceOf(StoreUnavailable)
-    expect(performance.now() - began).toBeLessThan(2_000)
+    expect(performance.now() - began).toBeLessThan(4_000)
     expect(await small.query(sql`SELECT 1 AS one`)).toEqual([{ one: 1 }])
   })
 
   test('is one when the share of all sessions is taken, and no later: for whom it is, and for nobody else', async () => {
-    const small = database.open({ withinMs: 300, sessions: 4 })
+    const small = database.open({ withinMs: 1_000, sessions: 4 })
     await database.owner.transaction(async (session) => {
       await session.query(sql`LOCK TABLE things`)
       const began = performance.now()
@@ -166,13 +165,13 @@ describe('a database that cannot be asked', () => {
       const asked = Array.from({ length: 20 }, ask)
       expect(await small.shared('other', request()).query(sql`SELECT 1 AS one`)).toEqual([{ one: 1 }])
       for (const failure of await Promise.all(asked)) expect(failure).toBeInstanceOf(StoreUnavailable)
-      expect(performance.now() - began).toBeLessThan(3_000)
+      expect(performance.now() - began).toBeLessThan(5_000)
     })
     expect(await small.shared('one', request()).query(sql`SELECT 1 AS one`)).toEqual([{ one: 1 }])
   })
 
   test('is told nothing by whom a session comes too late for', async () => {
-    const small = database.open({ withinMs: 1_000, sessions: 2 })
+    const small = database.open({ withinMs: 2_000, sessions: 2 })
     const one = small.shared('one', request())
     const released = Promise.withResolvers<void>()
     const held = small.exclusively('held', () => released.promise)
@@ -181,7 +180,7 @@ describe('a database that cannot be asked', () => {
     const first = one.query(sql`SELECT pg_sleep(0.5)`)
     // It has the session of the first one until nobody waits for the next one any more.
     const between = small.exclusively('between', () =>
-      expect.poll(() => performance.now() - began, { timeout: 1_500 }).toBeGreaterThan(1_050),
+      expect.poll(() => performance.now() - began, { timeout: 10_000 }).toBeGreaterThan(2_050),
     )
     const late = failureOf(one.query(sql`INSERT INTO things VALUES (9)`))
     await Promise.all([first, between, late])
@@ -251,7 +250,7 @@ describe('a database that cannot be asked', () => {
       await session.query(sql`LOCK TABLE things`)
       const failure = await failureOf(short.query(sql`INSERT INTO things VALUES (9)`))
       expect(failure).toBeInstanceOf(StoreUnavailable)
-      await vi.waitFor(async () => {
+      await until(async () => {
         expect(await database.owner.query(sql`SELECT FROM pg_locks WHERE NOT granted`)).toEqual([])
       })
     })
@@ -259,14 +258,14 @@ describe('a database that cannot be asked', () => {
   })
 
   test('is one while the server hangs, and is there again when it goes on', async () => {
-    const short = database.open({ withinMs: 500 })
+    const short = database.open({ withinMs: 1_500 })
     await short.query(sql`SELECT 1`)
     const [{ pid }] = (await short.query<{ pid: number }>(sql`SELECT pg_backend_pid() AS pid`)) as [{ pid: number }]
     process.kill(pid, 'SIGSTOP')
     const began = performance.now()
     try {
       expect(await failureOf(short.query(sql`SELECT 1`))).toBeInstanceOf(StoreUnavailable)
-      expect(performance.now() - began).toBeLessThan(2_000)
+      expect(performance.now() - began).toBeLessThan(5_000)
     } finally {
       process.kill(pid, 'SIGCONT')
     }
