@@ -12,7 +12,7 @@ const users = /^harness\/(kinds|attacks\/[^/]+)\//
 const isTest = /\.(test|soak)\.ts$|\/(testing|fixtures)\//
 /** Lines that may name one, each with why. */
 const known = [
-  /isPlain: protocol === 'http'/, // the scheme of a listener without TLS, which is another word of the plan
+  /isPlain: protocol === 'http'|protocol === 'http' && behind/, // the scheme of a listener without TLS, which is another word of the plan
   /protocols\.get\('http'\)\?\.paste/, // the plan knows of two ways to ask whether a unit is ready, and HTTPS is one
 ]
 

@@ -9,7 +9,7 @@ import { targetOf } from '../site/targets.ts'
 import { callerOf, holderOf, placeOf } from '../topology/holders.ts'
 import { networkOf } from '../topology/networks.ts'
 import { anchorPath } from '../topology/paths.ts'
-import type { PlanAccept, PlanCredential, Service, Template } from '../topology/plan.ts'
+import { hearsPlainly, type PlanAccept, type PlanCredential, type Service, type Template } from '../topology/plan.ts'
 import type { ActionVerification } from '../topology/verification.ts'
 import type { PastedCredentials } from './pasted-credentials.ts'
 import type { Programs } from './pasted-programs.ts'
@@ -201,7 +201,7 @@ class CallsOf {
         port: listener.port,
         address: listener.address ?? addressAt(site, node, listener),
       },
-      isPlain: listener.protocol === 'http' && listener.behind === undefined,
+      isPlain: hearsPlainly(listener),
       anchor: fill(site, this.#caller, listener.ca ?? anchorPath(domain)),
       enter: site.nodes.get(this.#caller)?.enter,
       ...(path !== undefined && { program: { path, hosts: hostsSeenBy(site, this.#caller) } }),

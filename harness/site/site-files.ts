@@ -8,7 +8,7 @@ import type { Endpoint } from '../protocols/endpoint.ts'
 import { addressOf, localSeat, type Seat } from '../protocols/seat.ts'
 import { callNetwork, listenerAt, sharedNetwork } from '../topology/networks.ts'
 import { anchorPath, receivesRoot } from '../topology/paths.ts'
-import type { Listener, PlanCredential, Template } from '../topology/plan.ts'
+import { hearsPlainly, type Listener, type PlanCredential, type Template } from '../topology/plan.ts'
 
 /** The plan of this site does not hold what a test asks for. Code `HOLDFAST_NOT_IN_PLAN`. */
 export class NotInPlan extends HoldfastError {
@@ -113,9 +113,8 @@ export async function endpointAt(
     tls?: boolean
   },
 ): Promise<Endpoint> {
-  const { port, protocol, behind } = listener
-  // Past a proxy it is a call in bytes, which says by itself whether there is TLS.
-  const isPlain = protocol === 'http' && behind === undefined
+  const { port } = listener
+  const isPlain = hearsPlainly(listener)
   const address = listener.address && (await addressOf({ address: listener.address, port }))
   const root = () => (listener.ca === undefined ? anchorOf(site, domain) : rootsAt(listener.ca))
   const anchorPem = tls && !isPlain ? await root() : ''

@@ -186,6 +186,11 @@ export interface Listener {
   behind?: string
 }
 
+/** Whether calls come to it without TLS. Past a proxy it is a call in bytes, which says by itself whether there is TLS. */
+export function hearsPlainly({ protocol, behind }: Partial<Pick<Listener, 'protocol' | 'behind'>>): boolean {
+  return protocol === 'http' && behind === undefined
+}
+
 export interface Command {
   program: Program
   args: Template[]
