@@ -641,14 +641,14 @@ function keepingSecrets(launch: Launch): void {
   })
 
   test('gives a content as an argument to a command that is told to show it, and writes it down nowhere all the same', async () => {
-    const step = script(`console.log('given ' + process.argv[1])`, [`--key=@{content:${secret}}`]) as { run: Command }
+    const step = script(`console.log('given ' + process.argv[1])`, [`key=@{content:${secret}}`]) as { run: Command }
     const shown: Step = { run: { ...step.run, showsContents: true } }
     const site = await launch(planOf({ one: [{ ...oneshot('asked', [], [...made(), shown]), start: 'on demand' }] }))
     const node = site.node('one')
     const [{ stdout }, hex] = [await node.run('asked'), await node.readFile('credentials/made')]
     await site[Symbol.asyncDispose]()
 
-    expect(stdout).toBe(`given --key=${hex}\n`)
+    expect(stdout).toBe(`given key=${hex}\n`)
     expect(JSON.stringify(site.events())).not.toContain(hex)
     expect(await evidenceOf(site.evidence)).not.toContain(hex)
   })
