@@ -23,7 +23,7 @@ const federated = {
 
 function load(content: object, environment: Record<string, string> = {}) {
   const file = join(folder, 'gateway.json')
-  writeFileSync(file, JSON.stringify(content))
+  writeFileSync(file, JSON.stringify(content), { mode: 0o600 })
   return loadConfiguration(program, { file, environment })
 }
 const messageOf = (content: object, environment?: Record<string, string>): string => {
