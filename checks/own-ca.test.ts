@@ -193,7 +193,8 @@ for (const trusted of ['a bundle', 'the trust store of the machine']) {
 
 test('a gateway that leads to none of the roots is not believed, and the lab does not come up', async () => {
   const served = { ca: root().cert, cert: publicFile('cert'), key: publicFile('key') }
-  const plan = await planOf({}, { serverCertificate: served, readyWithin: '2s' })
+  // Long enough for its program to listen on a busy machine: what it serves is refused until then.
+  const plan = await planOf({}, { serverCertificate: served, readyWithin: '6s' })
   const launched = backend('process').launch(plan, { evidence: join(work, 'evidence') })
   await expect(launched).rejects.toThrow(/unable to verify|unable to get local issuer|self-signed/)
 })
