@@ -150,15 +150,19 @@ test('a resolver that lost its claims gets them again', async () => {
   await using _user = await loginAs(broker, 'orchestrator_user')
 })
 
-test('a broker that does not answer in time is waited for longer, once', async () => {
-  const { resolverDir, nsc } = broker.configuration
-  const lose = () => broker.restart(() => rmSync(join(resolverDir, `${made.setUp.record.accounts.ADMIN}.jwt`)))
-  const impatient = impatientNsc(join(broker.configuration.stateDir, '..'), nsc)
-  const times = () => impatient.pushes().map((line) => / --timeout (\d+) /.exec(line)?.[1])
+test('a broker that does not answer in time is waited for longer, once, and one that refuses is not', async () => {
+  const { resolverDir, nsc, stateDir } = broker.configuration
+  const [slow, closed] = ['nats: timeout', 'nats: permissions violation'].map((reason) =>
+    impatientNsc(join(stateDir, '..'), nsc, reason),
+  )
+  const times = (of: typeof slow) => of!.pushes().map((line) => / --timeout (\d+) /.exec(line)?.[1])
+  await broker.restart(() => rmSync(join(resolverDir, `${made.setUp.record.accounts.ADMIN}.jwt`)))
 
-  await lose()
-  expect(await pushAll({ ...broker.configuration, nsc: impatient.nsc })).toMatchObject({ pushed: ['ADMIN'] })
-  expect(times()).toEqual(['1', '5'])
+  const refused = pushAll({ ...broker.configuration, nsc: closed!.nsc })
+  await expect(refused).rejects.toThrow('permissions violation')
+  expect(times(closed)).toEqual(['1'])
+  expect(await pushAll({ ...broker.configuration, nsc: slow!.nsc })).toMatchObject({ pushed: ['ADMIN'] })
+  expect(times(slow)).toEqual(['1', '5'])
 })
 
 test.runIf(canFreezeFiles)('a resolver that cannot keep claims is told, with the account that it lacks', async () => {

@@ -11,6 +11,8 @@ import { together } from './together.ts'
 
 /** How many times as long a broker is waited for that did not answer in time. */
 const PATIENCE = 5
+/** Of one call of nsc, which waits all of it, and is ended after a minute. */
+const MOST_SECONDS = 50
 
 /** What became of the claims of each account. */
 export interface Pushed {
@@ -72,8 +74,8 @@ function demandNotNewer(ours: readonly Ours[], found: Found): void {
 /** A broker that is slow to answer is pushed to once more, and waited for longer: the first time is that of all brokers that are not. */
 async function pushWithPatience(nsc: Nsc, broker: Broker, name: AccountName): Promise<string | undefined> {
   const refusal = await pushOne(nsc, broker, name)
-  if (refusal === undefined || !/\btimeout\b/.test(refusal)) return refusal
-  return pushOne(nsc, { ...broker, timeoutSeconds: broker.timeoutSeconds * PATIENCE }, name)
+  if (refusal === undefined || !refusal.includes('nats: timeout')) return refusal
+  return pushOne(nsc, { ...broker, timeoutSeconds: Math.min(broker.timeoutSeconds * PATIENCE, MOST_SECONDS) }, name)
 }
 
 /** @returns why the broker did not take the claims, undefined when it did */

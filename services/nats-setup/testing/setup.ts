@@ -65,15 +65,15 @@ export function failingNsc(
   return path
 }
 
-/** An nsc whose pushes get no answer from a broker in a second, as from one on a machine that starves; and how often it was pushed by. */
-export function impatientNsc(folder: string, nsc: string): { nsc: string; pushes(): string[] } {
-  const path = join(folder, 'nsc-impatient')
+/** An nsc whose pushes that wait for a second fail for this reason; and the pushes that it was asked for. */
+export function impatientNsc(folder: string, nsc: string, reason: string): { nsc: string; pushes(): string[] } {
+  const path = join(folder, `nsc-impatient-${reason.replaceAll(/\W/g, '-')}`)
   const log = `${path}.log`
   const lines = [
     '#!/bin/sh',
     'case "$*" in push*)',
     `  echo "$*" >> '${log}'`,
-    '  case "$*" in *"--timeout 1 "*) echo "[ERR ] failed to get response to push account: nats: timeout" >&2; exit 1;; esac;;',
+    `  case "$*" in *"--timeout 1 "*) echo "[ERR ] failed to get response to push account: ${reason}" >&2; exit 1;; esac;;`,
     'esac',
     `exec '${nsc}' "$@"`,
   ]
