@@ -10,6 +10,19 @@ export type Observer = () => Promise<Picture>
 /** How long other sessions of a target may move before a difference counts as an effect: longer than one reconnect. */
 export const settlesWithinMs = 5_000
 
+/** How long a target may hold off who looks before a call: where many call at once, it has no place for all of them for a moment. */
+const looksWithinMs = 1_000
+
+/** What a target shows before a call, or why it could not be seen. */
+export async function firstLook(observe: Observer): Promise<Picture | Error> {
+  try {
+    return await until('the target can be looked at', observe, { withinMs: looksWithinMs })
+  } catch (failure) {
+    const { cause } = failure as Error
+    return cause instanceof Error ? cause : (failure as Error)
+  }
+}
+
 /**
  * Whether a call changed its target. Other nodes go on living while a test calls, a neighbour dials again, say; so a difference
  * counts only if the target does not come back to what it was before the call, or to what it was when the test first looked.

@@ -5,7 +5,7 @@ import type { AnyCalled, AnyProtocol } from '../protocols/spoken.ts'
 import type { PlacedHop } from '../topology/hops.ts'
 import { type CallOptions, shaped } from './call.ts'
 import type { Credential } from './credential.ts'
-import { effectsSince } from './effects.ts'
+import { effectsSince, firstLook } from './effects.ts'
 import { toldCall } from './evidence-text.ts'
 import { decisionsOf, leaksInAnswer, leaksSince, markOf } from './far-end.ts'
 import { besideRefusals, controlFrom, controlIn } from './ledger.ts'
@@ -68,7 +68,7 @@ async function lookedAt(by: ScenarioSite, call: Called) {
   const { node, verification, proof } = call.target
   const control = await controlOf(by, call)
   const observe = by.observerOf(call.target, call.action)
-  const picture = typeof observe === 'string' ? {} : await observe().catch((failure: Error) => failure)
+  const picture = typeof observe === 'string' ? {} : await firstLook(observe)
   const isCounted = verification?.guards !== undefined && !verification.asksAgain
   const watches = [...call.live.values()].map((kind) =>
     isCounted ? kind.watch?.(node, verification, credentials.at) : undefined,
