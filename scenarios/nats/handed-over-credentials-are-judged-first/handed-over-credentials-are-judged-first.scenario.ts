@@ -5,7 +5,8 @@ import { setupKeys } from '../store.ts'
 import { manifestIn, places } from '../verification.ts'
 
 const env = { 'orchestrator/creds-intake': { CREDS_INTAKE_HANDOVER_TIMEOUT_SECONDS: '2' } }
-const test = scenario('nats-orchestrator', { own: true, env, set: { callout: 'false' } })
+// One site for all of them: on a ground on which it takes minutes, its certificates are to outlive it.
+const test = scenario('nats-orchestrator', { own: true, env, set: { callout: 'false', certificateLifetime: '1h' } })
 const on = (site: ScenarioSite, ...argv: string[]) => run(site, 'orchestrator', ...argv)
 const text = (site: ScenarioSite, path: string) => site.node('orchestrator').readFile(path)
 const nowSeconds = () => Math.floor(Date.now() / 1000)

@@ -11,7 +11,8 @@ import { keep, put, putJson, run } from '../files.ts'
 import { changeRole, setupKeys } from '../store.ts'
 import { folderOf, type Manifest } from '../verification.ts'
 
-const test = scenario('nats-orchestrator', { own: true })
+// One site for all of them: on a ground on which it takes minutes, its certificates are to outlive it.
+const test = scenario('nats-orchestrator', { own: true, set: { certificateLifetime: '1h' } })
 const folder = 'units/sentinel-intake/nats-creds'
 const [current, creds, configuration] = [
   `${folder}/current.json`,

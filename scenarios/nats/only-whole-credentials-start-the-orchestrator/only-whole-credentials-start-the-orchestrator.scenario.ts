@@ -4,7 +4,8 @@ import { forged, handOver, inManifest, otherLetter } from '../handed.ts'
 import { changeRole, setupKeys } from '../store.ts'
 import { type Manifest, manifestIn, places } from '../verification.ts'
 
-const test = scenario('nats-orchestrator', { own: true, set: { callout: 'false' } })
+// One site for all of them: on a ground on which it takes minutes, its certificates are to outlive it.
+const test = scenario('nats-orchestrator', { own: true, set: { callout: 'false', certificateLifetime: '1h' } })
 const on = (site: ScenarioSite, ...argv: string[]) => run(site, 'orchestrator', ...argv)
 const current = `${places.installed}/current.json`
 const creds = `${places.installed}/admin_user.creds`

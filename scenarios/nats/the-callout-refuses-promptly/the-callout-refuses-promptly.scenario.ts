@@ -15,7 +15,8 @@ import {
 } from 'holdfast/vitest'
 import { putJson } from '../files.ts'
 
-const test = scenario('nats-orchestrator', { own: true })
+// One site for all of them: on a ground on which it takes minutes, its certificates are to outlive it.
+const test = scenario('nats-orchestrator', { own: true, set: { certificateLifetime: '1h' } })
 const callout = 'units/auth-callout/config.json'
 const connect = ['host-1', 'nats-1', 'nats:connect'] as const
 const error = 'Authorization Violation'
