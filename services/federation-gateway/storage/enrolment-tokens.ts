@@ -2,7 +2,7 @@ import type { MadeToken, Purpose } from '../enrolment/token.ts'
 import type { StoredToken } from '../states/enrolment.ts'
 import type { GrantStatus } from '../states/grant.ts'
 import type { InboundPeerStatus } from '../states/peers.ts'
-import { type Database, one, type Session } from './database.ts'
+import { type Database, one, type Session, undo } from './database.ts'
 import { sql } from './statement.ts'
 import { brokenUniqueness } from './unavailable.ts'
 
@@ -90,41 +90,38 @@ export type Claimed =
   | { readonly issuanceId: undefined; readonly why: 'used' | 'busy' | 'moved' }
 
 /**
- * The one claim of a token. It is used from then on, whatever comes of it; in the same moment the journal knows that a certificate is on
- * its way, so that a crash leaves no used token without a trace. One statement, and so one way to the database: all of it or nothing.
+ * The one claim of a token. It is used from the commit on, whatever comes of it; in the same moment the journal knows that a certificate
+ * is on its way, so that a crash leaves no used token without a trace.
  */
 export async function claimToken(
   database: Database,
   { sha256, requestId, csrSha256 }: { sha256: string; requestId: string; csrSha256: string },
 ): Promise<Claimed> {
   try {
-    // The grant is held: whoever is about to activate it is waited for, and it counts as what it is then.
-    const claimed = await one<{ id: string }>(
-      database,
-      sql`
-        WITH meant AS (
-          SELECT t.id FROM federation_enrollment_tokens t
-            JOIN federation_grants g ON g.tenant_id = t.tenant_id AND g.id = t.grant_id
-          WHERE t.token_sha256 = ${sha256}
-            AND g.status::text = CASE t.purpose WHEN 'enrolment' THEN 'pending' ELSE 'active' END
-            AND (g.expires_at IS NULL OR g.expires_at > now())
-          FOR SHARE OF g
-        ), claimed AS (
-          UPDATE federation_enrollment_tokens t SET used_at = now() FROM meant
-          WHERE t.id = meant.id AND t.used_at IS NULL AND t.expires_at > now()
-          RETURNING t.id, t.tenant_id, t.grant_id, t.purpose
-        )
+    return await database.transaction<Claimed>(async (session) => {
+      const claimed = await one<{ id: string; tenant_id: string; grant_id: string; purpose: Purpose }>(
+        session,
+        sql`UPDATE federation_enrollment_tokens SET used_at = now()
+          WHERE token_sha256 = ${sha256} AND used_at IS NULL AND expires_at > now()
+          RETURNING id, tenant_id, grant_id, purpose`,
+      )
+      if (claimed === undefined) return undo({ issuanceId: undefined, why: 'used' } satisfies Claimed)
+      const { id: tokenId, tenant_id, grant_id, purpose } = claimed
+      const issuanceId = crypto.randomUUID()
+      await session.query(sql`
         INSERT INTO federation_issuance (id, tenant_id, grant_id, token_id, request_id, purpose, csr_sha256)
-        SELECT ${crypto.randomUUID()}::uuid, tenant_id, grant_id, id, ${requestId}, purpose, ${csrSha256} FROM claimed
-        RETURNING id`,
-    )
-    if (claimed !== undefined) return { issuanceId: claimed.id }
+        VALUES (${issuanceId}::uuid, ${tenant_id}::uuid, ${grant_id}::uuid, ${tokenId}::uuid, ${requestId}, ${purpose},
+          ${csrSha256})`)
+      // After the insert: whoever activates the grant has the one open place in the journal, which is ours from here on. Before it, the
+      // last one might still be about to.
+      const isFor = await session.query(sql`
+        SELECT FROM federation_grants
+        WHERE tenant_id = ${tenant_id}::uuid AND id = ${grant_id}::uuid
+          AND status::text = ${purpose === 'enrolment' ? 'pending' : 'active'} AND (expires_at IS NULL OR expires_at > now())`)
+      return isFor.length > 0 ? { issuanceId } : undo({ issuanceId: undefined, why: 'moved' } satisfies Claimed)
+    })
   } catch (failure) {
     if (brokenUniqueness(failure) === 'federation_issuance_open') return { issuanceId: undefined, why: 'busy' }
     throw failure
   }
-  const fresh = await database.query(sql`
-    SELECT FROM federation_enrollment_tokens
-    WHERE token_sha256 = ${sha256} AND used_at IS NULL AND expires_at > now()`)
-  return { issuanceId: undefined, why: fresh.length > 0 ? 'moved' : 'used' }
 }

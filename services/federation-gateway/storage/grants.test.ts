@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { makeToken } from '../enrolment/token.ts'
 import type { AdmissionStore } from '../listeners/federation-listener.ts'
 import { readScope } from '../scope/document.ts'
@@ -50,12 +50,6 @@ async function token(grant: TestGrant, purpose: 'enrolment' | 're-enrolment' = '
 }
 const claim = (sha256: string) =>
   claimToken(database.app, { sha256, requestId: crypto.randomUUID(), csrSha256: 'c'.repeat(64) })
-
-/** Until so many sessions wait for a lock that another one has. */
-async function untilWaiting(count: number): Promise<void> {
-  const waiting = sql`SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
-  await vi.waitFor(async () => expect(await database.owner.query(waiting)).toHaveLength(count), { timeout: 10_000 })
-}
 
 /** A claimed token, and what an enrolment would do next. */
 async function claimed(grant: TestGrant, purpose: 'enrolment' | 're-enrolment' = 'enrolment'): Promise<Activation> {
@@ -262,23 +256,6 @@ describe('an enrolment token', () => {
     const found = await Promise.all([late, early, over].map((sha256) => findToken(database.app, sha256)))
     expect(found.map((one) => one!.token.usedAt)).toEqual([null, null, null])
     expect(await claim(early)).toEqual({ issuanceId: expect.any(String) })
-  })
-
-  test('that is claimed while another one activates its grant waits for that, and is not burnt', async () => {
-    const grant = await makeGrant(database.app, tenant)
-    const [first, late] = [await claimed(grant), await token(grant)]
-    const held = await database.owner.transaction(async (session) => {
-      // With this row the transaction of an activation ends.
-      await session.query({ text: 'LOCK TABLE federation_audit_log IN SHARE MODE', values: [] })
-      const activating = activate(database.app, first)
-      await untilWaiting(1)
-      const claiming = claim(late)
-      await untilWaiting(2)
-      return { activating, claiming }
-    })
-    expect(await held.activating).toBe('active')
-    expect(await held.claiming).toEqual({ issuanceId: undefined, why: 'moved' })
-    expect(await findToken(database.app, late)).toMatchObject({ token: { usedAt: null } })
   })
 
   test('whose time is over is not claimed', async () => {
