@@ -317,7 +317,7 @@ describe('a request is refused', () => {
 
   test('waits for the database so long in all, however long each statement could take', async () => {
     await open[Symbol.asyncDispose]()
-    open = await openQueries(database.app, DEADLINE_MS, 1_000)
+    open = await openQueries(database.app, DEADLINE_MS, 3_000)
     expect((await ask('list/tasks')).status).toBe(200)
     await database.owner.transaction(async (locking) => {
       await locking.query(sql`LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE`)
