@@ -1,0 +1,3 @@
+import { matrix } from 'holdfast/vitest'
+
+await matrix('bearer-cluster')
