@@ -3,7 +3,7 @@ import { budgets, spentBy } from './budget.ts'
 import { systems, systemsAsked } from './systems.ts'
 
 test('the systems are the folders of scenarios, and each has a budget', () => {
-  expect(systems()).toEqual(['bearer', 'controls', 'federation', 'nats', 'peering'])
+  expect(systems()).toEqual(['controls', 'federation', 'nats', 'peering'])
   expect(Object.keys(budgets)).toEqual(systems())
 })
 
@@ -11,7 +11,7 @@ test('an unknown system is refused with the known ones', () => {
   expect(systemsAsked([])).toEqual([])
   expect(systemsAsked(['peering'])).toEqual(['peering'])
   expect(() => systemsAsked(['peering', 'pering'])).toThrow(
-    'there is no system "pering"; npm test takes the names of systems: bearer, controls, federation, nats, peering, and without one tests all',
+    'there is no system "pering"; npm test takes the names of systems: controls, federation, nats, peering, and without one tests all',
   )
 })
 

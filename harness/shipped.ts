@@ -14,7 +14,6 @@ import { liveKindsOf } from './credentials/live-kind.ts'
 import { natsCreds } from './credentials/nats-creds/declared.ts'
 import { authCallout } from './kinds/auth-callout/index.ts'
 import { authServer } from './kinds/auth-server/index.ts'
-import { bearerNode } from './kinds/bearer-node/index.ts'
 import { credsCopy } from './kinds/creds-copy/index.ts'
 import { credsIntake } from './kinds/creds-intake/index.ts'
 import { exec } from './kinds/exec/index.ts'
@@ -64,7 +63,6 @@ const serviceKinds = [
   postgres,
   federationGateway,
   nginx,
-  bearerNode,
 ]
 
 /** Every service kind, by name. */

@@ -7,13 +7,6 @@ interface Variant {
 
 /** The defaults, and every parameter away from its default at least once, in topologies that are as small as that allows. */
 export const variants: readonly Variant[] = [
-  { name: 'bearer-cluster', topology: 'bearer-cluster', set: {} },
-  { name: 'bearer-cluster-strip', topology: 'bearer-cluster', set: { edge: 'strip', readAccess: 'token' } },
-  {
-    name: 'bearer-cluster-plain-one',
-    topology: 'bearer-cluster',
-    set: { orchestrators: '1', tls: 'false', tokenSource: 'environment', leaseMs: '5000', certificateLifetime: '5m' },
-  },
   { name: 'federation', topology: 'federation', set: {} },
   {
     name: 'federation-own-cas',

@@ -49,7 +49,7 @@ function programOf({ settings }: NodeContext, name: string): readonly string[] {
 }
 
 function isService(name: string): boolean {
-  return /^service:[a-z][a-z0-9-]*$/.test(name)
+  return /^service:[a-z][a-z-]*$/.test(name)
 }
 
 /** Starts a program of a unit. `refused` says what it means that it cannot be executed. */

@@ -5,7 +5,6 @@ import { targetOf } from '../site/targets.ts'
 import type { Plan } from '../topology/plan.ts'
 import { type Cell, cellCaller, cellEnds } from '../trust/cell.ts'
 import { type CellClass, checksOf, deriveMatrix } from '../trust/matrix.ts'
-import { bearerCluster } from './bearer-cluster.ts'
 import type { Credentials, Demonstrated } from './demonstration.ts'
 import { federationDemonstration } from './federation/demonstration.ts'
 import { natsOrchestrator } from './nats-orchestrator/index.ts'
@@ -31,7 +30,6 @@ export type Demonstration =
 const written: ReadonlyMap<string, Demonstration> = new Map<string, Demonstration>([
   ['separate-auth', { calls: separateAuth }],
   ['federation', federationDemonstration],
-  ['bearer-cluster', { calls: bearerCluster }],
   ['nats-orchestrator', { verifiable: natsOrchestrator }],
 ])
 

@@ -33,7 +33,7 @@ let
 
   # What a unit may be: `kinds.step-ca { }` is `{ kind = "step-ca"; settings = { }; }`, and a kind of your own is written in
   # that long form. The harness has the schema of each one's settings.
-  kindNames = [ "auth-callout" "auth-server" "bearer-node" "creds-copy" "creds-intake" "exec" "federation-gateway" "host-agent" "issuer" "nats-server" "nginx" "nsc-push" "nsc-revoke" "nsc-rotate" "nsc-setup" "orchestrator" "postgres" "step-ca" ];
+  kindNames = [ "auth-callout" "auth-server" "creds-copy" "creds-intake" "exec" "federation-gateway" "host-agent" "issuer" "nats-server" "nginx" "nsc-push" "nsc-revoke" "nsc-rotate" "nsc-setup" "orchestrator" "postgres" "step-ca" ];
   kinds = listToAttrs (map (kind: { name = kind; value = settings: { inherit kind settings; }; }) kindNames);
 
   # The short names of a row of nodes: a … z, aa, ab, …

@@ -1,3 +1,0 @@
-import { matrix } from 'holdfast/vitest'
-
-await matrix('bearer-cluster')
