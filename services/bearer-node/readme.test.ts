@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { bareEnvironment } from '../shared/testing/environment.ts'
+import { outputOf } from '../shared/testing/output.ts'
 import { freePort } from '../shared/testing/service-process.ts'
 
 vi.setConfig({ testTimeout: 120_000 })
@@ -38,13 +38,5 @@ test('what the README says to try does what it says', async () => {
 
 async function shell(script: string, cwd: string) {
   const child = spawn('/bin/bash', ['-e', '-c', script], { cwd, env: bareEnvironment })
-  let [stdout, stderr] = ['', '']
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk
-  })
-  child.stderr.on('data', (chunk) => {
-    stderr += chunk
-  })
-  const [code] = await once(child, 'close')
-  return { code: code as number | null, stdout, stderr }
+  return outputOf(child).ended
 }

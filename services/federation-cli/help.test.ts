@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { expect, test } from 'vitest'
+import { helpOf, leavesOf } from '../shared/testing/help.ts'
 import { addGrantCommands } from './grant-commands.ts'
 import { addPeerCommands } from './peer-commands.ts'
 import { addStateCommands } from './state-commands.ts'
@@ -20,19 +21,3 @@ test('the help of each command has an example that it takes', () => {
     for (const example of examples) expect(example).toMatch(new RegExp(`^${path}( |$)`))
   }
 })
-
-function leavesOf(command: Command, path: readonly string[] = []): { path: string; command: Command }[] {
-  if (command.commands.length === 0) return [{ path: path.join(' '), command }]
-  return command.commands.flatMap((below) => leavesOf(below, [...path, below.name()]))
-}
-
-function helpOf(command: Command): string {
-  let text = ''
-  command.configureOutput({
-    writeOut(more) {
-      text += more
-    },
-  })
-  command.outputHelp()
-  return text
-}

@@ -3,8 +3,9 @@ import { existsSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { holdServer, json, liveRoot, liveServer } from '../federation-gateway/testing/live.ts'
+import type { Ran } from '../shared/testing/output.ts'
 import { freePort } from '../shared/testing/service-process.ts'
-import { errorBody, makeSite, type Ran, type Site, THEIRS } from './testing/gateways.ts'
+import { errorBody, makeSite, type Site, THEIRS } from './testing/gateways.ts'
 import { alice, aPeer, GRANT_ID, PEER_ID, USER_ID } from './testing/things.ts'
 
 const TOKEN = 'e'.repeat(64)

@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Cluster, startCluster } from '../federation-gateway/storage/testing/cluster.ts'
@@ -9,7 +8,7 @@ import { holdServer } from '../federation-gateway/testing/live.ts'
 import { type StepCa, stepCa } from '../federation-gateway/testing/step-ca.ts'
 import type { DoctorReport } from '../federation-gateway/wire/doctor.ts'
 import { bareEnvironment } from '../shared/testing/environment.ts'
-import type { Ran } from './testing/gateways.ts'
+import { outputOf, type Ran } from '../shared/testing/output.ts'
 
 // Two real gateways over a database each, and the real step-ca: from nothing to a peer that can be asked, and to its end.
 
@@ -73,15 +72,7 @@ async function runFederation(
 ): Promise<Ran> {
   const flags = ['--conditions=holdfast-source', '--disable-warning=ExperimentalWarning', '--import', NAMES]
   const child = spawn(process.execPath, [...flags, join(import.meta.dirname, 'main.ts'), ...args], { cwd, env })
-  let [stdout, stderr] = ['', '']
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk
-  })
-  child.stderr.on('data', (chunk) => {
-    stderr += chunk
-  })
-  const [code] = await once(child, 'close')
-  return { code, stdout, stderr }
+  return outputOf(child).ended
 }
 
 /** The one JSON value of a command that is done. */

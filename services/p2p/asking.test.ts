@@ -2,9 +2,10 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type TestAuthority, testAuthority, testFolder } from '../shared/testing/certificates.ts'
+import type { Ran } from '../shared/testing/output.ts'
 import { freePort } from '../shared/testing/service-process.ts'
 import { type FarEnd, farEnd, json } from './testing/far-end.ts'
-import { p2p, type Ran } from './testing/run-p2p.ts'
+import { p2p } from './testing/run-p2p.ts'
 
 // What p2p does with answers that a node would not give, and with whoever is no node. Those of nodes are in with-nodes.test.ts.
 

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { bareEnvironment } from '../../shared/testing/environment.ts'
+import { outputOf, type Ran } from '../../shared/testing/output.ts'
 import { refOf } from '../token/ref.ts'
 import { isToken } from '../token/token-text.ts'
 import { addCommands } from './add-commands.ts'
@@ -30,28 +30,15 @@ function put(name: string, text: string, mode = 0o600): string {
   return path
 }
 
-interface Ran {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
 async function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> {
   const main = join(import.meta.dirname, '../main.ts')
   const flags = ['--disable-warning=ExperimentalWarning', main, ...args]
   const child = spawn(process.execPath, flags, { cwd: folder, env: { ...bareEnvironment, ...env } })
-  let [stdout, stderr] = ['', '']
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk
-  })
-  child.stderr.on('data', (chunk) => {
-    stderr += chunk
-  })
-  const [code] = await once(child, 'close')
+  const ran = await outputOf(child).ended
   for (const secret of [OLD, NEW]) {
-    if (`${stdout}${stderr}`.includes(secret)) throw new Error('a token was printed')
+    if (`${ran.stdout}${ran.stderr}`.includes(secret)) throw new Error('a token was printed')
   }
-  return { code: code as number | null, stdout, stderr }
+  return ran
 }
 
 const FILE = 'HOLDFAST_CLUSTER_AUTH_TOKEN_FILE'

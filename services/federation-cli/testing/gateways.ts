@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -8,6 +7,7 @@ import type { TestCa } from '../../federation-gateway/testing/certificates.ts'
 import { holdServer, json, type LiveServer, liveRoot, liveServer } from '../../federation-gateway/testing/live.ts'
 import { ADMIN_ROUTES, type AdminAction, type AdminAnswer } from '../../federation-gateway/wire/admin.ts'
 import { bareEnvironment } from '../../shared/testing/environment.ts'
+import { outputOf, type Ran } from '../../shared/testing/output.ts'
 
 // Two gateways without anything behind them: real servers that take what the wire says, and answer what a test wants.
 
@@ -51,12 +51,6 @@ export interface RunOptions {
   readonly input?: string
 }
 
-export interface Ran {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
 const NAMES = new URL('../../shared/testing/loopback-names.ts', import.meta.url).href
 
 export async function makeSite(): Promise<Site> {
@@ -82,17 +76,10 @@ export async function makeSite(): Promise<Site> {
     const flags = ['--conditions=holdfast-source', '--disable-warning=ExperimentalWarning', '--import', NAMES]
     const main = join(import.meta.dirname, '../main.ts')
     const child = spawn(process.execPath, [...flags, main, ...args], { cwd: folder, env: { ...env, ...options.env } })
-    let [stdout, stderr] = ['', '']
-    child.stdout.on('data', (chunk) => {
-      stdout += chunk
-    })
-    child.stderr.on('data', (chunk) => {
-      stderr += chunk
-    })
+    const output = outputOf(child)
     child.stdin.end(options.input ?? '')
-    const ended = once(child, 'close').then(([code]) => {
-      const ran = { code: code as number | null, stdout, stderr }
-      if (`${stdout}${stderr}`.includes(ADMIN_TOKEN)) throw new Error('the admin token was printed')
+    const ended = output.ended.then((ran) => {
+      if (`${ran.stdout}${ran.stderr}`.includes(ADMIN_TOKEN)) throw new Error('the admin token was printed')
       return ran
     })
     return { child, ended }

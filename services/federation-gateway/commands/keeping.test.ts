@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { bareEnvironment } from '../../shared/testing/environment.ts'
+import { type Output, outputOf } from '../../shared/testing/output.ts'
 import { Keyring } from '../sealing/keyring.ts'
 import { addOutboundPeer } from '../storage/outbound-peers.ts'
 import { readKey, storePendingKey } from '../storage/peer-keys.ts'
@@ -40,16 +40,7 @@ function put(name: string, text: string): string {
   return path
 }
 
-interface Ended {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-function begin(
-  args: readonly string[],
-  change: object = {},
-): { child: ChildProcess; ended: Promise<Ended>; stderr(): string } {
+function begin(args: readonly string[], change: object = {}): { child: ChildProcess } & Output {
   const configuration = {
     ...{ publicName: 'gateway-a.example', tier: 'standalone', databaseUrl: database.url },
     ...{ decisionLog: join(folder, 'log'), tls: { cert: 'cert', key: 'key' } },
@@ -60,15 +51,7 @@ function begin(
   const flags = ['--conditions=holdfast-source', '--disable-warning=ExperimentalWarning']
   const main = join(import.meta.dirname, '../main.ts')
   const child = spawn(process.execPath, [...flags, main, ...args, '--config', config], { env: bareEnvironment })
-  let [stdout, stderr] = ['', '']
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk
-  })
-  child.stderr.on('data', (chunk) => {
-    stderr += chunk
-  })
-  const ended = once(child, 'close').then(([code]) => ({ code, stdout, stderr }) as Ended)
-  return { child, ended, stderr: () => stderr }
+  return { child, ...outputOf(child) }
 }
 
 const gateway = (args: readonly string[], change?: object) => begin(args, change).ended

@@ -1,8 +1,9 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestAuthority, testAuthority, testFolder } from '../../shared/testing/certificates.ts'
+import type { Ran } from '../../shared/testing/output.ts'
 import { freePort, until } from '../../shared/testing/service-process.ts'
-import { type Begun, begin, type Ran, type RunOptions } from './run-p2p.ts'
+import { type Begun, begin, type RunOptions } from './run-p2p.ts'
 
 /** A cluster of real nodes, each a process of its own, over TLS. */
 export interface Lab extends AsyncDisposable {

@@ -1,20 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { bareEnvironment } from '../../shared/testing/environment.ts'
+import { type Output, outputOf, type Ran } from '../../shared/testing/output.ts'
 
-/** A program that has ended. */
-export interface Ran {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-export interface Begun {
+export interface Begun extends Output {
   readonly child: ChildProcess
-  readonly ended: Promise<Ran>
-  readonly stdout: () => string
-  readonly stderr: () => string
 }
 
 export interface RunOptions {
@@ -32,19 +22,13 @@ export function begin(program: 'p2p' | 'bearer-node', args: readonly string[], o
   const flags = ['--disable-warning=ExperimentalWarning', '--import', NAMES]
   const { env, cwd, secrets = [] } = options
   const child = spawn(process.execPath, [...flags, main, ...args], { cwd, env: { ...bareEnvironment, ...env } })
-  let [stdout, stderr] = ['', '']
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk
-  })
-  child.stderr.on('data', (chunk) => {
-    stderr += chunk
-  })
+  const output = outputOf(child)
   child.stdin.end()
-  const ended = once(child, 'close').then(([code]) => {
-    if (secrets.some((secret) => `${stdout}${stderr}`.includes(secret))) throw new Error('a secret was printed')
-    return { code: code as number | null, stdout, stderr }
+  const ended = output.ended.then((ran) => {
+    if (secrets.some((secret) => `${ran.stdout}${ran.stderr}`.includes(secret))) throw new Error('a secret was printed')
+    return ran
   })
-  return { child, ended, stdout: () => stdout, stderr: () => stderr }
+  return { child, ...output, ended }
 }
 
 export function p2p(args: readonly string[], options?: RunOptions): Promise<Ran> {
