@@ -7,6 +7,7 @@ import type { Decision, DecisionLog } from './decision-log.ts'
 import { firstRefusal, type Guard } from './guard.ts'
 import { limitHandshakes } from './handshake-places.ts'
 import { HandshakeRecords } from './handshake-records.ts'
+import { closeWithin, listenAt } from './open-and-close.ts'
 import { anchorStillTrusted, type PeerCertificate, peerCertificateOf } from './peer-certificate.ts'
 import type { TlsMaterial } from './tls-material.ts'
 import { httpForm, mayBeUnbounded, tlsHandshake, type Unbounded, type Unreadable } from './unreadable.ts'
@@ -76,7 +77,6 @@ export interface TlsListener {
 }
 
 const HANDSHAKE_TIMEOUT_MS = 5_000
-const LOOK_FOR_IDLE_MS = 50
 
 /** What decides on a connection: the options of its listener, and where that records handshakes. */
 type Deciding = TlsListenerOptions & { readonly handshakeRecords: HandshakeRecords }
@@ -179,33 +179,17 @@ export function createTlsListener(given: TlsListenerOptions): TlsListener {
 
   return {
     server,
-    listen: () =>
-      new Promise((resolve, reject) => {
-        server.once('error', reject)
-        server.listen({ host: options.host, port: options.port, backlog: 1024 }, () => {
-          server.removeListener('error', reject)
-          resolve()
-        })
-      }),
+    listen: () => listenAt(server, options.host, options.port),
     reload(next) {
       material = next
       server.setSecureContext(secureContextOf(next, options))
     },
-    close: (graceMs) =>
-      new Promise((resolve) => {
-        const force = setTimeout(() => server.closeAllConnections(), graceMs)
-        // Node would keep those that are busy now for as long as any other, once they are not.
-        const idle = setInterval(() => server.closeIdleConnections(), LOOK_FOR_IDLE_MS)
-        server.close(() => {
-          clearTimeout(force)
-          clearInterval(idle)
-          handshakeRecords.close()
-          resolve()
-        })
-        server.closeIdleConnections()
-        // Node waits for these and can close none of them.
-        handshakes.endAll()
-      }),
+    close(graceMs) {
+      const closed = closeWithin(server, graceMs).then(() => handshakeRecords.close())
+      // Node waits for these and can close none of them.
+      handshakes.endAll()
+      return closed
+    },
   }
 }
 

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { DecisionLog } from '../../shared/decision-log.ts'
 import { HandshakeRecords } from '../../shared/handshake-records.ts'
 import type { Log } from '../../shared/log.ts'
+import { closeWithin, listenAt } from '../../shared/open-and-close.ts'
 import { createTlsListener } from '../../shared/tls-listener.ts'
 import type { TlsMaterial } from '../../shared/tls-material.ts'
 import type { Config, ListenConfig } from '../config.ts'
@@ -53,7 +54,6 @@ const LARGEST_BODY = 1_048_576
 /** A body has its own time, which is told; this one ends who lets even its head wait, without a word. */
 const REQUEST_WITHIN_MS = 2 * BODY_WITHIN_MS
 const LIMITED_PER_MINUTE = 600
-const LOOK_FOR_IDLE_MS = 50
 
 interface One {
   listen(): Promise<void>
@@ -123,26 +123,8 @@ function createOne(
 
 function plain(server: ReturnType<typeof createPlainServer>, host: string, port: number): One {
   return {
-    listen: () =>
-      new Promise((resolve, reject) => {
-        server.once('error', reject)
-        server.listen({ host, port, backlog: 1024 }, () => {
-          server.removeListener('error', reject)
-          resolve()
-        })
-      }),
+    listen: () => listenAt(server, host, port),
     reload() {},
-    close: (graceMs) =>
-      new Promise((resolve) => {
-        const force = setTimeout(() => server.closeAllConnections(), graceMs)
-        // Node would keep those that are busy now for as long as any other, once they are not.
-        const idle = setInterval(() => server.closeIdleConnections(), LOOK_FOR_IDLE_MS)
-        server.close(() => {
-          clearTimeout(force)
-          clearInterval(idle)
-          resolve()
-        })
-        server.closeIdleConnections()
-      }),
+    close: (graceMs) => closeWithin(server, graceMs),
   }
 }
